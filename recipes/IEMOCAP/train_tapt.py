@@ -1,0 +1,27 @@
+"""Recipe for task adaptive pretraining (TAPT) on IEMOCAP.
+
+To run it:
+
+    python recipes/IEMOCAP/train_tapt.py hparams/tapt.yaml --fold 3
+
+The corpus is taken from --data_folder or IEMOCAP_ROOT; without either, the
+embedded mini corpus is used at nano scale. README.md beside this file has the
+figures.
+"""
+
+import sys
+
+from iemocap_prepare import prepare_iemocap
+
+from ser_brain.experiment import run_recipe
+from ser_brain.experiment.stages import adapt_contrastively, fine_tune
+
+
+def train(experiment):
+    """Continues the pretraining on the fold's audio, then fine-tunes."""
+    adapted = adapt_contrastively(experiment)
+    fine_tune(experiment, adapted)
+
+
+if __name__ == "__main__":
+    sys.exit(run_recipe(train, "IEMOCAP", prepare_iemocap))

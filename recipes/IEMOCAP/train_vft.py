@@ -1,0 +1,26 @@
+"""Recipe for vanilla fine-tuning (V-FT) of wav2vec 2.0 on IEMOCAP.
+
+To run it:
+
+    python recipes/IEMOCAP/train_vft.py hparams/vft.yaml --fold 3
+
+The corpus is taken from --data_folder or IEMOCAP_ROOT; without either, the
+embedded mini corpus is used at nano scale. README.md beside this file has the
+figures.
+"""
+
+import sys
+
+from iemocap_prepare import prepare_iemocap
+
+from ser_brain.experiment import run_recipe
+from ser_brain.experiment.stages import fine_tune
+
+
+def train(experiment):
+    """Fine-tunes the pretrained encoder and tests it on the fold."""
+    fine_tune(experiment)
+
+
+if __name__ == "__main__":
+    sys.exit(run_recipe(train, "IEMOCAP", prepare_iemocap))

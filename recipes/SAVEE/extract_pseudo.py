@@ -1,0 +1,27 @@
+"""Recipe for the pseudo-labels of P-TAPT on SAVEE.
+
+To run it:
+
+    python recipes/SAVEE/extract_pseudo.py hparams/pseudo.yaml --fold JE
+
+The corpus is taken from --data_folder or SAVEE_ROOT; without either, the
+embedded mini corpus is used at nano scale. README.md beside this file has the
+figures.
+"""
+
+import sys
+
+from savee_prepare import prepare_savee
+
+from ser_brain.experiment import run_recipe
+from ser_brain.experiment.stages import emotion_states, pseudo_labels
+
+
+def train(experiment):
+    """Learns emotion states (P1) and clusters them (P2)."""
+    states = emotion_states(experiment)
+    pseudo_labels(experiment, states)
+
+
+if __name__ == "__main__":
+    sys.exit(run_recipe(train, "SAVEE", prepare_savee))

@@ -1,0 +1,35 @@
+"""Recipe for pseudo-label task adaptive pretraining (P-TAPT) on SAVEE.
+
+To run it:
+
+    python recipes/SAVEE/train_ptapt.py hparams/ptapt.yaml --fold JE
+
+The corpus is taken from --data_folder or SAVEE_ROOT; without either, the
+embedded mini corpus is used at nano scale. README.md beside this file has the
+figures.
+"""
+
+import sys
+
+from savee_prepare import prepare_savee
+
+from ser_brain.experiment import run_recipe
+from ser_brain.experiment.stages import (
+    adapt_to_clusters,
+    emotion_states,
+    fine_tune,
+    pseudo_labels,
+)
+
+
+def train(experiment):
+    """Runs all four steps; P1 and P2 are shared with extract_pseudo.py."""
+    shared = experiment.folder_of("pseudo")
+    states = emotion_states(experiment, shared)
+    clusters = pseudo_labels(experiment, states, shared)
+    adapted = adapt_to_clusters(experiment, states, clusters)
+    fine_tune(experiment, adapted)
+
+
+if __name__ == "__main__":
+    sys.exit(run_recipe(train, "SAVEE", prepare_savee))

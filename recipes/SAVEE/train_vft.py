@@ -1,0 +1,26 @@
+"""Recipe for vanilla fine-tuning (V-FT) of wav2vec 2.0 on SAVEE.
+
+To run it:
+
+    python recipes/SAVEE/train_vft.py hparams/vft.yaml --fold JE
+
+The corpus is taken from --data_folder or SAVEE_ROOT; without either, the
+embedded mini corpus is used at nano scale. README.md beside this file has the
+figures.
+"""
+
+import sys
+
+from savee_prepare import prepare_savee
+
+from ser_brain.experiment import run_recipe
+from ser_brain.experiment.stages import fine_tune
+
+
+def train(experiment):
+    """Fine-tunes the pretrained encoder and tests it on the fold."""
+    fine_tune(experiment)
+
+
+if __name__ == "__main__":
+    sys.exit(run_recipe(train, "SAVEE", prepare_savee))

@@ -1,0 +1,6 @@
+"""One Brain for each objective of the paper."""
+
+from ser_brain.brains.clusters import ClusterBrain
+from ser_brain.brains.contrastive import ContrastiveBrain
+from ser_brain.brains.emotion_states import EmotionStateBrain
+from ser_brain.brains.utterance import UtteranceBrain

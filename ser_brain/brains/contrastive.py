@@ -1,0 +1,59 @@
+"""Task adaptive pretraining with wav2vec 2.0's own objective (TAPT)."""
+
+from speechbrain import Stage
+
+from ser_brain.brains.base import ObjectiveBrain
+from ser_brain.dataio.utterances import random_crop
+from ser_brain.lobes.wav2vec2.pretraining import draw_negatives
+
+
+class ContrastiveBrain(ObjectiveBrain):
+    """Continues the pretraining on the task's audio.
+
+    Module: objective (``Wav2Vec2Pretraining``). The loss is the mean over
+    the masked frames of the batch.
+    """
+
+    def ready(self, utterances, stage, generator):
+        """Random crops with their masked frames and negatives."""
+        return [self.drawn(one, generator) for one in utterances]
+
+    def drawn(self, utterance, generator):
+        """One crop, its mask and its negatives."""
+        objective = self.bare("objective")
+        samples = int(self.hparams.max_seconds * 16000)
+        utterance = random_crop(utterance, samples, generator)
+        lengths = [objective.frame_lengths(len(utterance.signal))]
+        mask = objective.draw_mask(lengths, generator)
+        utterance.time_mask = mask[0]
+        utterance.negatives = draw_negatives(
+            mask, objective.num_negatives, generator
+        )[0]
+        return utterance
+
+    def denominators(self, utterances):
+        """Masked frames of the batch."""
+        return sum(one.time_mask.sum() for one in utterances).float()[None]
+
+    def compute_forward(self, batch, stage):
+        """The summed loss and its details."""
+        objective = self.bare("objective")
+        if stage == Stage.TRAIN:
+            objective.set_temperature(self.update)
+        return self.modules.objective(
+            batch.wavs,
+            batch.wav_lens,
+            time_mask=batch.time_mask,
+            negatives=batch.negatives,
+            keep=self.keep_layers(objective.encoder, stage),
+        )
+
+    def compute_objectives(self, outputs, batch, stage):
+        """Mean over masked frames."""
+        loss, self.details = outputs
+        return self.mean(loss[None], batch)
+
+    def train_details(self):
+        """Accuracy and codebook use of the last batch."""
+        keys = ("accuracy", "perplexity")
+        return {key: float(self.details[key]) for key in keys}

@@ -1,0 +1,76 @@
+"""P1 of P-TAPT: wav2vec 1.0 learns states that tell emotions apart."""
+
+import torch
+from speechbrain import Stage
+
+from ser_brain.brains.base import ObjectiveBrain
+from ser_brain.dataio.utterances import random_crop
+from ser_brain.nnet.losses import weighted_cross_entropy_terms
+
+
+class EmotionStateBrain(ObjectiveBrain):
+    """Frame and utterance classification together.
+
+    Modules: encoder (``EmotionStateEncoder``), frame_head (``FrameHead``),
+    utterance_head (``UtteranceHead`` over a BiLSTM). More in ``hparams``:
+    class_weights.
+    """
+
+    def ready(self, utterances, stage, generator):
+        """Training: every clip is cut at random to the batch's shortest."""
+        if stage != Stage.TRAIN:
+            return utterances
+        shortest = min(len(one.signal) for one in utterances)
+        return [self.drawn(one, shortest, generator) for one in utterances]
+
+    def drawn(self, utterance, samples, generator):
+        """One crop with the masks of its extractor features."""
+        encoder = self.bare("encoder")
+        utterance = random_crop(utterance, samples, generator)
+        if encoder.span_mask is not None:
+            frames = encoder.wav2vec.feature_lengths(len(utterance.signal))
+            time_mask, feature_mask = encoder.span_mask(
+                [frames], encoder.wav2vec.feature_dim, generator
+            )
+            utterance.time_mask = time_mask[0]
+            if feature_mask is not None:
+                utterance.feature_mask = feature_mask[0]
+        return utterance
+
+    def denominators(self, utterances):
+        """Sums of the class weights: over frames, over utterances."""
+        labels = torch.tensor([one.label for one in utterances])
+        weights = self.hparams.class_weights[labels]
+        frame_lengths = self.bare("encoder").frame_lengths
+        frames = torch.tensor(
+            [frame_lengths(len(one.signal)) for one in utterances]
+        ).to(weights.device)
+        return torch.stack([(weights * frames).sum(), weights.sum()])
+
+    def compute_forward(self, batch, stage):
+        """Logits of frames (batch, frames, classes) and of utterances."""
+        states = self.modules.encoder(
+            batch.wavs,
+            batch.wav_lens,
+            time_mask=getattr(batch, "time_mask", None),
+            feature_mask=getattr(batch, "feature_mask", None),
+        )
+        lengths = self.bare("encoder").frame_lengths(batch.samples)
+        frame_logits = self.modules.frame_head(states)
+        utterance_logits = self.modules.utterance_head(states, lengths)
+        return frame_logits, utterance_logits, lengths
+
+    def compute_objectives(self, outputs, batch, stage):
+        """Sum of the two weighted cross-entropies."""
+        frame_logits, utterance_logits, lengths = outputs
+        frames = torch.arange(frame_logits.shape[1], device=lengths.device)
+        labels = batch.label[:, None].expand(-1, len(frames))
+        labels = labels.masked_fill(frames >= lengths[:, None], -100)
+        weights = self.hparams.class_weights
+        numerators = [
+            weighted_cross_entropy_terms(frame_logits, labels, weights)[0],
+            weighted_cross_entropy_terms(
+                utterance_logits, batch.label, weights
+            )[0],
+        ]
+        return self.mean(torch.stack(numerators), batch)

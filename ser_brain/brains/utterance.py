@@ -1,0 +1,83 @@
+"""Fine-tuning: the emotion of an utterance (V-FT, and P4 of P-TAPT)."""
+
+import torch
+from speechbrain import Stage
+
+from ser_brain.brains.base import ObjectiveBrain
+from ser_brain.dataio.utterances import with_signal
+from ser_brain.nnet.losses import weighted_cross_entropy_terms
+
+
+class UtteranceBrain(ObjectiveBrain):
+    """Weighted cross-entropy on the utterance (Chen and Rudnicky).
+
+    Modules: encoder (``Wav2Vec2``), head (``UtteranceHead``). More in
+    ``hparams``: class_weights, augment (a ``speechbrain.augment`` Augmenter
+    or None). After ``evaluate``, ``posteriors`` holds one row an utterance.
+    """
+
+    def ready(self, utterances, stage, generator):
+        """Training: the first seconds, augmented, masks. Test: whole."""
+        if stage != Stage.TRAIN:
+            return utterances
+        return [self.drawn(one, generator) for one in utterances]
+
+    def drawn(self, utterance, generator):
+        """One training utterance, cut to its start, with its masks."""
+        encoder = self.bare("encoder")
+        samples = int(self.hparams.max_seconds * 16000)
+        signal = utterance.signal[:samples]
+        if self.hparams.augment is not None:
+            whole = torch.ones(1)
+            signal = self.hparams.augment(signal[None], whole)[0][0]
+        utterance = with_signal(utterance, signal)
+        if self.hparams.front_end_cache and self.hparams.augment is None:
+            utterance.features = self.frozen_features(utterance)
+        if encoder.span_mask is not None:
+            lengths = [encoder.frame_lengths(len(signal))]
+            time_mask, feature_mask = encoder.span_mask(
+                lengths, encoder.dim, generator
+            )
+            utterance.time_mask = time_mask[0]
+            if feature_mask is not None:
+                utterance.feature_mask = feature_mask[0]
+        return utterance
+
+    def denominators(self, utterances):
+        """Sum of the class weights of the batch."""
+        labels = torch.tensor([one.label for one in utterances])
+        return self.hparams.class_weights[labels].sum()[None]
+
+    def compute_forward(self, batch, stage):
+        """Logits of each utterance, shape (batch, classes)."""
+        masks = (
+            getattr(batch, "time_mask", None),
+            getattr(batch, "feature_mask", None),
+        )
+        encoder = self.bare("encoder")
+        states = self.modules.encoder(
+            batch.wavs,
+            batch.wav_lens,
+            masks=masks,
+            keep=self.keep_layers(encoder, stage),
+            features=getattr(batch, "features", None),
+        )
+        lengths = encoder.frame_lengths(batch.samples)
+        return self.modules.head(states, lengths)
+
+    def compute_objectives(self, logits, batch, stage):
+        """Class-weighted cross-entropy; keeps the posteriors of a test."""
+        if stage == Stage.TEST:
+            self.posteriors.update(
+                zip(batch.id, logits.float().softmax(1).cpu().tolist())
+            )
+        numerator, _ = weighted_cross_entropy_terms(
+            logits, batch.label, self.hparams.class_weights
+        )
+        return self.mean(numerator[None], batch)
+
+    def on_stage_start(self, stage, epoch=None):
+        """Starts a test with no posteriors."""
+        super().on_stage_start(stage, epoch)
+        if stage == Stage.TEST:
+            self.posteriors = {}

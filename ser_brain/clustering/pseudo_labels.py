@@ -1,0 +1,222 @@
+"""Pseudo-label files: one label for each frame and each k.
+
+A file knows which model made it and at which k, and is refused where either
+does not match: training on the labels of another model fails silently, with
+a loss that looks fine.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_bytes
+
+from ser_brain.errors import InputError
+from ser_brain.files import write_atomically
+
+FORMAT = "ser_brain-pseudo-labels-1"
+IGNORED = -100
+
+
+@dataclass
+class PseudoLabels:
+    """Cluster labels of every utterance's frames (P-TAPT's second step).
+
+    Arguments
+    ---------
+    n_clusters : tuple of int
+        The k of each k-means.
+    frame_rate : float
+        Frames per second, 50.0 for wav2vec 2.0.
+    model_key : str
+        Key of the models (encoder and k-means) that made the labels.
+    labels : dict
+        From utterance id to an integer array (frames, len(n_clusters)),
+        column i in the range 0 ... n_clusters[i] - 1.
+
+    Raises
+    ------
+    ValueError
+        If an array has another shape or range, or is not of integers.
+
+    Example
+    -------
+    >>> labels = {"a": np.array([[1, 5], [0, 6]])}
+    >>> pseudo = PseudoLabels((2, 8), 50.0, "key of the model", labels)
+    >>> pseudo.frames("a", start=1, count=2)
+    tensor([[   0,    6],
+            [-100, -100]])
+    """
+
+    n_clusters: tuple
+    frame_rate: float
+    model_key: str
+    labels: dict
+
+    def __post_init__(self):
+        self.n_clusters = tuple(self.n_clusters)
+        for name, array in self.labels.items():
+            self._check(name, array)
+
+    def _check(self, name, array):
+        """Raise unless the array has this file's shape, type and range."""
+        shaped = array.ndim == 2 and array.shape[1] == len(self.n_clusters)
+        if not shaped or not np.issubdtype(array.dtype, np.integer):
+            raise ValueError(
+                f"the labels of {name} are {array.dtype} of shape "
+                f"{array.shape}: they must be integers of shape "
+                f"(frames, {len(self.n_clusters)})."
+            )
+        if ((array < 0) | (array >= np.array(self.n_clusters))).any():
+            raise ValueError(
+                f"the labels of {name} lie outside n_clusters "
+                f"{self.n_clusters}: each must be from 0 to k - 1."
+            )
+
+    def frames(self, name, start, count):
+        """The labels of a crop, as long as asked for.
+
+        The emotion-state encoder can give a frame less than wav2vec 2.0 at
+        the end of an utterance; frames beyond its last are -100, which no
+        loss counts.
+
+        Arguments
+        ---------
+        name : str
+            The utterance's id.
+        start : int
+            First frame, from 0.
+        count : int
+            Number of frames.
+
+        Returns
+        -------
+        labels : torch.Tensor
+            int64, shape (count, len(n_clusters)).
+
+        Raises
+        ------
+        InputError
+            If the utterance has no pseudo-labels.
+        ValueError
+            If start or count is negative.
+        """
+        if name not in self.labels:
+            raise InputError(
+                f"there are no pseudo-labels for {name}: extract them again "
+                "from all the training data."
+            )
+        if start < 0 or count < 0:
+            raise ValueError(
+                f"the crop of {name} starts at {start} and has {count} "
+                "frames: both must be at least 0."
+            )
+        crop = self.labels[name][start : start + count]
+        padded = np.full((count, len(self.n_clusters)), IGNORED, np.int64)
+        padded[: len(crop)] = crop
+        return torch.from_numpy(padded)
+
+    def save(self, path):
+        """Write one safetensors file; it appears whole or not at all.
+
+        Arguments
+        ---------
+        path : str or pathlib.Path
+            An older file is replaced.
+        """
+        none = np.zeros((0, len(self.n_clusters)), np.int32)
+        arrays = [array.astype(np.int32) for array in self.labels.values()]
+        lengths = [len(array) for array in arrays]
+        tensors = {
+            "labels": np.concatenate([none, *arrays]),
+            "offsets": np.cumsum([0, *lengths], dtype=np.int64),
+        }
+        metadata = {
+            "format": FORMAT,
+            "n_clusters": json.dumps(self.n_clusters),
+            "frame_rate": json.dumps(self.frame_rate),
+            "model_key": self.model_key,
+            "ids": json.dumps(list(self.labels)),
+        }
+        write_atomically(path, to_bytes(tensors, metadata))
+
+    @classmethod
+    def load(cls, path, model_key=None, n_clusters=None):
+        """Read a file, if it is what the caller expects.
+
+        Arguments
+        ---------
+        path : str or pathlib.Path
+            As given to `save`.
+        model_key : str, optional
+            Key of the model whose labels are wanted; any if not given.
+        n_clusters : sequence of int, optional
+            The k that are wanted; any if not given.
+
+        Returns
+        -------
+        pseudo_labels : PseudoLabels
+            All of the file, in memory.
+
+        Raises
+        ------
+        InputError
+            If the file is missing, damaged, of another kind, or made by
+            another model or at other k.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(
+                f"there is no pseudo-label file {path}: extract the "
+                "pseudo-labels first."
+            )
+        try:
+            loaded = cls._read(path)
+        except (SafetensorError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{path} is not a whole pseudo-label file "
+                f"({type(error).__name__}: {error}): delete it and extract "
+                "the pseudo-labels again."
+            ) from error
+        if model_key is not None:
+            _match(path, "model key", loaded.model_key, model_key)
+        if n_clusters is not None:
+            _match(path, "k", loaded.n_clusters, tuple(n_clusters))
+        return loaded
+
+    @classmethod
+    def _read(cls, path):
+        """The file as it stands; many kinds of error if it is not ours."""
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise ValueError(f"its format is not {FORMAT}")
+            labels = file.get_tensor("labels")
+            offsets = file.get_tensor("offsets")
+        ids = json.loads(metadata["ids"])
+        whole = offsets.shape == (len(ids) + 1,) and (
+            offsets[0] == 0
+            and offsets[-1] == len(labels)
+            and (np.diff(offsets) >= 0).all()
+        )
+        if not whole:
+            raise ValueError("its offsets do not fit its labels")
+        parts = np.split(labels, offsets)[1:-1]
+        return cls(
+            n_clusters=json.loads(metadata["n_clusters"]),
+            frame_rate=json.loads(metadata["frame_rate"]),
+            model_key=metadata["model_key"],
+            labels=dict(zip(ids, parts, strict=True)),
+        )
+
+
+def _match(path, what, found, wanted):
+    """Raise unless the file was made by what the caller expects."""
+    if found != wanted:
+        raise InputError(
+            f"the pseudo-labels in {path} have the {what} {found}, but "
+            f"{wanted} is needed: extract the pseudo-labels again."
+        )

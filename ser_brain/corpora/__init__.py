@@ -1,0 +1,25 @@
+"""A folder of audio -> manifest -> folds. Files and labels, no tensors."""
+
+from ser_brain.corpora.corpus import Clip, Corpus, Reading, count_differences
+from ser_brain.corpora.folds import (
+    Fold,
+    check_training_classes,
+    fold_rule,
+    folds,
+    get_fold,
+    split_validation,
+)
+from ser_brain.corpora.manifest import (
+    class_names,
+    load_manifest,
+    manifest_key,
+    select_classes,
+)
+from ser_brain.corpora.prepare import prepare, prepare_table
+from ser_brain.corpora.registry import (
+    CORPORA,
+    find_data_folder,
+    get_corpus,
+    read_corpus,
+)
+from ser_brain.corpora.table import read_table

@@ -1,0 +1,144 @@
+"""What every reader gives and what every corpus declares."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+AUDIO_SUFFIXES = (".wav", ".flac")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One labelled utterance, as a reader finds it on disk.
+
+    Arguments
+    ---------
+    id : str
+        Name of the utterance, unique in its corpus.
+    wav : str
+        Its audio file, relative to the data folder, with forward slashes.
+    emotion : str
+        The corpus's own label, before any classes are chosen.
+    speaker : str
+        Who speaks; folds are speaker-independent by this name.
+    session : str
+        The recording session, or the speaker where there are none.
+    fold : str, optional
+        The fold that tests this clip, where the corpus gives one.
+
+    Example
+    -------
+    >>> Clip("DC_a01", "DC/a01.wav", "anger", "DC", "DC").fold is None
+    True
+    """
+
+    id: str
+    wav: str
+    emotion: str
+    speaker: str
+    session: str
+    fold: str | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """All that a reader took from a data folder.
+
+    Arguments
+    ---------
+    clips : tuple of Clip
+        The labelled utterances.
+    label_files : tuple of pathlib.Path
+        The files that the labels were read from, besides the audio.
+
+    Example
+    -------
+    >>> Reading(clips=(), label_files=()).clips
+    ()
+    """
+
+    clips: tuple[Clip, ...]
+    label_files: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus that this toolkit can read.
+
+    Arguments
+    ---------
+    name : str
+        What people call it.
+    environment : str
+        The environment variable that may name its folder.
+    find : callable
+        `find(data_folder) -> Path or None`: where the corpus starts at or
+        just below the folder, None where it is not there.
+    read : callable
+        `read(data_folder, allow_incomplete) -> Reading`.
+    version : int
+        Raised when the reader gives other clips from the same files, so that
+        manifests of the older reader are made again.
+    labels : tuple of str
+        Every label the manifest may hold.
+    classes : dict
+        The classes of the published counts: `{class: labels it joins}`.
+    published : dict
+        Number of clips, `{session: {class: count}}`.
+    by : str
+        The fold rule of the published protocol: "session" or "speaker".
+    layout : str
+        The path that tells this corpus, for error messages.
+    source : str
+        Where it is to be had.
+    """
+
+    name: str
+    environment: str
+    find: Callable[[Path], Path | None]
+    read: Callable[[Path, bool], Reading]
+    version: int
+    labels: tuple[str, ...]
+    classes: dict[str, tuple[str, ...]]
+    published: dict[str, dict[str, int]]
+    by: str
+    layout: str
+    source: str
+
+
+def count_differences(corpus, clips):
+    """Where the number of clips is not the published one.
+
+    Arguments
+    ---------
+    corpus : Corpus
+        Gives the classes and their published counts.
+    clips : iterable of Clip
+        What was found.
+
+    Returns
+    -------
+    list of str
+        One phrase a session that differs; empty for a complete copy.
+
+    Example
+    -------
+    >>> from ser_brain.corpora import get_corpus
+    >>> count_differences(get_corpus("SAVEE"), [])[0]
+    'session DC: 0 anger of 15, 0 disgust of 15, ... 0 surprise of 15'
+    """
+    class_of = {
+        label: name for name, ls in corpus.classes.items() for label in ls
+    }
+    found = Counter((c.session, class_of.get(c.emotion)) for c in clips)
+    phrases = []
+    for session, counts in corpus.published.items():
+        wrong = [
+            f"{found[session, name]} {name} of {count}"
+            for name, count in counts.items()
+            if found[session, name] != count
+        ]
+        if wrong:
+            phrases.append(f"session {session}: {', '.join(wrong)}")
+    return phrases

@@ -1,0 +1,176 @@
+"""IEMOCAP as USC ships it: five sessions of two speakers each.
+
+The labels lie in `Session1/dialog/EmoEvaluation/Ses01F_impro01.txt`, one line
+an utterance among the lines of the single raters; the audio lies in
+`Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav`.
+"""
+
+import difflib
+import logging
+import re
+
+from ser_brain.corpora.corpus import Clip, Corpus, Reading
+from ser_brain.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+LABELS = tuple("ang dis exc fea fru hap neu oth sad sur xxx".split())
+# Times, then name and label; the three attributes that follow are not used.
+LABEL_LINE = re.compile(r"\[\s*[\d.]+\s*-\s*[\d.]+\s*\]\s+(\S+)\s+(\S+)\s+\[")
+# The letter after "Ses01" is who wore the markers; the last one speaks.
+UTTERANCE = re.compile(r"(Ses0([1-5])[FM]_\w+)_([FM])\d+")
+
+
+def find_iemocap(data_folder):
+    """The folder that holds Session1 to Session5.
+
+    Arguments
+    ---------
+    data_folder : pathlib.Path
+        IEMOCAP_full_release or the folder above it.
+
+    Returns
+    -------
+    pathlib.Path or None
+        None where no session's labels are found.
+
+    Example
+    -------
+    >>> from pathlib import Path
+    >>> find_iemocap(Path("/nowhere")) is None
+    True
+    """
+    for root in (data_folder, data_folder / "IEMOCAP_full_release"):
+        if any(root.glob("Session[1-5]/dialog/EmoEvaluation")):
+            return root
+    return None
+
+
+def read_iemocap(data_folder, allow_incomplete=False):
+    """Read every labelled utterance of IEMOCAP, whatever its label.
+
+    Arguments
+    ---------
+    data_folder : pathlib.Path
+        IEMOCAP_full_release or the folder above it.
+    allow_incomplete : bool
+        Skip utterances without audio with a warning, not an error.
+
+    Returns
+    -------
+    Reading
+        Clips with the corpus's own label codes, and the label files.
+
+    Raises
+    ------
+    InputError
+        An unknown label, a label line that cannot be read, an utterance
+        labelled twice, or one without audio.
+    """
+    root = find_iemocap(data_folder)
+    # Real copies hold "._Ses…" files and sub-folders with single raters'
+    # files of the same names; this pattern meets neither.
+    files = sorted(root.glob("Session[1-5]/dialog/EmoEvaluation/Ses*.txt"))
+    clips = {}
+    for file in files:
+        wavs = file.parents[2] / "sentences" / "wav"
+        for where, name, label in _label_lines(file):
+            if name in clips:
+                raise InputError(
+                    f"{where} labels {name} a second time: keep only one "
+                    "label file of each dialogue."
+                )
+            clips[name] = _clip(where, name, label, wavs, data_folder)
+    present = _with_audio(clips.values(), data_folder, allow_incomplete)
+    return Reading(present, tuple(files))
+
+
+def _label_lines(file):
+    """Yield (where, utterance name, label) for each label line."""
+    # Raters' remarks hold stray bytes, and latin-1 reads every byte.
+    lines = file.read_text(encoding="latin-1").split("\n")
+    for number, line in enumerate(lines, 1):
+        if not line.startswith("["):
+            continue
+        where = f"{file}, line {number},"
+        match = LABEL_LINE.match(line)
+        if match is None:
+            raise InputError(
+                f"{where} is no label line ({line.strip()!r}): copy the file "
+                "again from the release."
+            )
+        yield where, match[1], match[2]
+
+
+def _clip(where, name, label, wavs, data_folder):
+    """Turn a label line into a clip, or say what is wrong with it."""
+    parts = UTTERANCE.fullmatch(name)
+    if parts is None:
+        raise InputError(
+            f"{where} names the utterance {name}, not one like "
+            "Ses01F_impro01_F000: copy the file again from the release."
+        )
+    if label not in LABELS:
+        near = difflib.get_close_matches(label, LABELS, n=1, cutoff=0.0)[0]
+        raise InputError(
+            f"{where} has the unknown emotion code {label!r}: did it mean "
+            f"{near!r}? The codes are {', '.join(LABELS)}."
+        )
+    dialogue, session, letter = parts.groups()
+    return Clip(
+        id=name,
+        wav=(wavs / dialogue / f"{name}.wav")
+        .relative_to(data_folder)
+        .as_posix(),
+        emotion=label,
+        speaker=f"Ses0{session}{letter}",
+        session=session,
+    )
+
+
+def _with_audio(clips, data_folder, allow_incomplete):
+    """The clips whose audio is there; the others end or warn."""
+    present, missing = [], []
+    for clip in clips:
+        if (data_folder / clip.wav).is_file():
+            present.append(clip)
+        else:
+            missing.append(clip)
+    if missing:
+        sentence = (
+            f"{data_folder / missing[0].wav} is missing, though the labels "
+            f"name it (missing in all: {len(missing)})"
+        )
+        if not allow_incomplete:
+            raise InputError(
+                f"{sentence}: copy the corpus again, or pass "
+                "--allow_incomplete to work without."
+            )
+        logger.warning("%s: skipped.", sentence)
+    return tuple(present)
+
+
+IEMOCAP = Corpus(
+    name="IEMOCAP",
+    environment="IEMOCAP_ROOT",
+    find=find_iemocap,
+    read=read_iemocap,
+    version=1,
+    labels=LABELS,
+    classes={
+        "angry": ("ang",),
+        "happy": ("hap", "exc"),
+        "neutral": ("neu",),
+        "sad": ("sad",),
+    },
+    published={
+        "1": {"angry": 229, "happy": 278, "neutral": 384, "sad": 194},
+        "2": {"angry": 137, "happy": 327, "neutral": 362, "sad": 197},
+        "3": {"angry": 240, "happy": 286, "neutral": 320, "sad": 305},
+        "4": {"angry": 327, "happy": 303, "neutral": 258, "sad": 143},
+        "5": {"angry": 170, "happy": 442, "neutral": 384, "sad": 245},
+    },
+    by="session",
+    layout="Session1/dialog/EmoEvaluation",
+    source="USC SAIL, IEMOCAP release form",
+)

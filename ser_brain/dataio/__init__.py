@@ -1,0 +1,1 @@
+"""Manifest to batches on the device."""

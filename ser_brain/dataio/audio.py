@@ -1,0 +1,51 @@
+"""Audio files to mono waveforms at 16 kHz."""
+
+import soundfile
+import torch
+from torchaudio.functional import resample
+
+from ser_brain.errors import InputError
+
+SAMPLE_RATE = 16000
+
+
+def read_audio(path, sample_rate=SAMPLE_RATE):
+    """Reads a file of any rate and channel count.
+
+    Arguments
+    ---------
+    path : str or Path
+        Anything soundfile opens (wav, flac, ogg, mp3, ...).
+    sample_rate : int
+        Rate of the result in Hz.
+
+    Returns
+    -------
+    torch.Tensor
+        Mono waveform in [-1, 1], float32, shape (samples,): the mean over
+        channels, resampled by torchaudio.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty or no audio.
+
+    Example
+    -------
+    >>> import numpy, tempfile
+    >>> with tempfile.NamedTemporaryFile(suffix=".wav") as file:
+    ...     soundfile.write(file.name, numpy.zeros((44100, 2)), 44100)
+    ...     read_audio(file.name).shape
+    torch.Size([16000])
+    """
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
+        raise InputError(
+            f"{path} cannot be read as audio ({error}): give a file that "
+            "soundfile opens, such as wav or flac."
+        ) from error
+    if len(samples) == 0:
+        raise InputError(f"{path} holds no samples: record or copy it again.")
+    wav = torch.from_numpy(samples).mean(1)
+    return wav if rate == sample_rate else resample(wav, rate, sample_rate)

@@ -1,0 +1,191 @@
+"""Which utterances an update sees: a pure function of the seed."""
+
+import torch
+from torch.utils.data import Sampler
+
+from ser_brain.errors import InputError
+
+
+def seeded(*numbers):
+    """A CPU generator that depends on all the numbers, and on nothing else.
+
+    Example
+    -------
+    >>> draw = torch.rand(1, generator=seeded(1, 2, 3))
+    >>> bool(draw == torch.rand(1, generator=seeded(1, 2, 3)))
+    True
+    >>> bool(draw == torch.rand(1, generator=seeded(1, 2, 4)))
+    False
+    """
+    return torch.Generator().manual_seed(mixed_seed(*numbers))
+
+
+def mixed_seed(*numbers):
+    """One 63-bit seed out of several integers (FNV-1a over their words).
+
+    Example
+    -------
+    >>> mixed_seed(1, 2) != mixed_seed(2, 1)
+    True
+    """
+    state = 0xCBF29CE484222325
+    for number in numbers:
+        for shift in (0, 32):
+            word = (int(number) >> shift) & 0xFFFFFFFF
+            state = ((state ^ word) * 0x100000001B3) % 2**64
+            state ^= state >> 29
+    return state >> 1
+
+
+class UpdateSampler(Sampler):
+    """Yields one batch of utterance indices for each update.
+
+    A pass goes over all utterances once, in a new order. Without buckets it
+    is a random permutation; with them utterances of like length stay
+    together (sorted by length, cut into buckets, shuffled inside each), and
+    the batches come in random order. What is left at the end of a pass is
+    dropped, as the released code drops it.
+
+    An epoch is a pass, or, when the stage is counted in updates, so many of
+    them. Epoch ``e`` yields the same batches whatever was run before.
+
+    Arguments
+    ---------
+    durations : list of float
+        Seconds of each utterance as it will be used, after the crop.
+    batch_size : int, optional
+        Utterances in a batch.
+    batch_seconds : float, optional
+        Seconds of audio after which a batch is closed, instead of a size.
+    buckets : int
+        Length buckets; 1 for none.
+    updates : int, optional
+        Updates of the whole stage, cut into epochs of
+        ``updates_per_epoch``; by default an epoch is one pass.
+    updates_per_epoch : int, optional
+        Updates in an epoch; needed with ``updates``.
+    seed : int
+        Seed of the order.
+    rank, world : int
+        Data-parallel rank and number of ranks: each takes every ``world``-th
+        utterance of a batch, so that the batch stays the unit of the update.
+
+    Raises
+    ------
+    InputError
+        If not even one batch can be filled.
+
+    Example
+    -------
+    >>> sampler = UpdateSampler([1.0] * 10, batch_size=4, seed=1)
+    >>> [len(batch) for batch in sampler]
+    [4, 4]
+    """
+
+    def __init__(
+        self,
+        durations,
+        batch_size=None,
+        batch_seconds=None,
+        buckets=1,
+        updates=None,
+        updates_per_epoch=None,
+        seed=0,
+        rank=0,
+        world=1,
+    ):
+        self.durations = torch.tensor(durations, dtype=torch.float64)
+        self.batch_size = batch_size
+        self.batch_seconds = batch_seconds
+        self.buckets = min(buckets, len(durations))
+        self.updates = updates
+        self.updates_per_epoch = updates_per_epoch
+        self.seed = seed
+        self.rank, self.world = rank, world
+        self.epoch = 1
+        self._starts = [0]
+        if not self.one_pass(0):
+            wanted = (
+                f"--batch_seconds {batch_seconds}"
+                if batch_size is None
+                else f"--batch_size {batch_size}"
+            )
+            raise InputError(
+                f"{wanted} cannot be filled from {len(durations)} training "
+                f"utterances ({float(self.durations.sum()):.0f} s of audio): "
+                "give a smaller one."
+            )
+
+    def set_epoch(self, epoch):
+        """Chooses the epoch, counted from 1, of the next iteration."""
+        self.epoch = epoch
+
+    def one_pass(self, number):
+        """The batches of one pass over the utterances, as index lists."""
+        generator = seeded(self.seed, number)
+        if self.buckets > 1:
+            order = torch.argsort(self.durations, stable=True)
+            parts = order.tensor_split(self.buckets)
+        else:
+            parts = [torch.arange(len(self.durations))]
+        shuffled = [
+            part[torch.randperm(len(part), generator=generator)]
+            for part in parts
+        ]
+        batches = self._cut(torch.cat(shuffled).tolist())
+        if self.buckets > 1:
+            order = torch.randperm(len(batches), generator=generator)
+            batches = [batches[index] for index in order.tolist()]
+        return batches
+
+    def _cut(self, order):
+        """Closes a batch at its size, or once it holds its seconds."""
+        batches, batch, seconds = [], [], 0.0
+        for index in order:
+            batch.append(index)
+            seconds += float(self.durations[index])
+            if self.batch_size is not None:
+                full = len(batch) >= self.batch_size
+            else:
+                full = seconds >= self.batch_seconds
+            if full and len(batch) >= self.world:
+                batches.append(batch)
+                batch, seconds = [], 0.0
+        return batches
+
+    def _epoch_batches(self):
+        """Batches of this epoch, before they are shared among ranks."""
+        if self.updates is None:
+            return self.one_pass(self.epoch)
+        first = (self.epoch - 1) * self.updates_per_epoch
+        number, batches = self._pass_at(first)
+        position = first - self._starts[number]
+        chosen = []
+        while len(chosen) < len(self):
+            if position == len(batches):
+                number, position = number + 1, 0
+                batches = self.one_pass(number)
+            chosen.append(batches[position])
+            position += 1
+        return chosen
+
+    def _pass_at(self, update):
+        """The pass that holds an update; passes may differ in length."""
+        number = 0
+        batches = self.one_pass(number)
+        while self._starts[number] + len(batches) <= update:
+            if len(self._starts) == number + 1:
+                self._starts.append(self._starts[number] + len(batches))
+            number += 1
+            batches = self.one_pass(number)
+        return number, batches
+
+    def __iter__(self):
+        for batch in self._epoch_batches():
+            yield batch[self.rank :: self.world]
+
+    def __len__(self):
+        if self.updates is not None:
+            left = self.updates - (self.epoch - 1) * self.updates_per_epoch
+            return max(0, min(left, self.updates_per_epoch))
+        return len(self.one_pass(self.epoch))

@@ -1,0 +1,1 @@
+"""Scores, prediction files, figures and the plain baseline."""

@@ -1,0 +1,62 @@
+"""The frame around a recipe: clear sentences and exit codes."""
+
+import errno
+import logging
+import sys
+
+from transformers.utils import logging as transformers_logging
+
+from ser_brain.errors import InputError
+from ser_brain.experiment.experiment import Experiment
+
+FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def disk_is_full(error):
+    """Whether an exception means that nothing more could be written."""
+    number = getattr(error, "errno", None)
+    torch_says = "PytorchStreamWriter" in str(error)
+    return number in FULL_DISK or torch_says
+
+
+def run_recipe(train, corpus, prepare, argv=None):
+    """Runs a recipe from the command line.
+
+    Arguments
+    ---------
+    train : callable
+        Takes the ``Experiment`` and does the procedure.
+    corpus : str
+        "IEMOCAP" or "SAVEE".
+    prepare : callable
+        Writes the corpus' manifest.
+    argv : list of str, optional
+        The command line; the process's own by default.
+
+    Returns
+    -------
+    int
+        Exit code: 0, or 2 after bad input, which is told in one sentence.
+    """
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    try:
+        train(
+            Experiment(sys.argv[1:] if argv is None else argv, corpus, prepare)
+        )
+    except InputError as error:
+        return _refuse(str(error))
+    except (OSError, RuntimeError) as error:
+        if not disk_is_full(error):
+            raise
+        return _refuse(
+            f"the disk is full ({error}): free some space and start the same "
+            "command again, it goes on where it stopped."
+        )
+    return 0
+
+
+def _refuse(sentence):
+    logging.getLogger(__name__).debug("refused", exc_info=True)
+    print(f"error: {sentence}", file=sys.stderr, flush=True)
+    return 2

@@ -1,0 +1,85 @@
+"""The three files that a run ends with, and the table it prints."""
+
+from ser_brain.evaluation.figures import save_confusion
+from ser_brain.evaluation.metrics import confusion, scores
+from ser_brain.evaluation.outputs import (
+    summary_table,
+    versions,
+    write_metrics,
+    write_predictions,
+)
+
+
+def prediction_rows(experiment, posteriors):
+    """Rows of predictions.csv, in the order of the test part."""
+    rows = []
+    for key in experiment.fold.test:
+        entry = experiment.manifest[key]
+        shares = dict(zip(experiment.classes, posteriors[key]))
+        rows.append(
+            {
+                "id": key,
+                "speaker": entry["speaker"],
+                "fold": experiment.fold.name,
+                "label": entry["emotion"],
+                "prediction": max(shares, key=shares.get),
+                "posteriors": shares,
+            }
+        )
+    return rows
+
+
+def write_results(experiment, posteriors):
+    """Writes predictions.csv, metrics.json and confusion.png; prints.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        The run.
+    posteriors : dict
+        Utterance id to the posterior of each class.
+
+    Returns
+    -------
+    dict
+        What metrics.json holds.
+    """
+    rows = prediction_rows(experiment, posteriors)
+    truth = [row["label"] for row in rows]
+    prediction = [row["prediction"] for row in rows]
+    metrics = {
+        **experiment.describe(),
+        **scores(truth, prediction, experiment.classes),
+        "audio_seconds_per_second": experiment.audio_per_second,
+        "wall_seconds": experiment.wall_seconds,
+        "device": str(experiment.run_opts.device),
+        "precision": experiment.run_opts.precision,
+        "versions": versions(),
+    }
+    folder = experiment.folder
+    write_predictions(folder / "predictions.csv", rows)
+    write_metrics(folder / "metrics.json", metrics)
+    title = (
+        f"{experiment.name}, {experiment.procedure}, {experiment.scale}, "
+        f"fold {experiment.fold.name}"
+    )
+    matrix = confusion(truth, prediction, experiment.classes)
+    save_confusion(folder / "confusion.png", matrix, experiment.classes, title)
+    print(f"\n{title}, seed {experiment.seed}\n")
+    print(summary_table(metrics))
+    for name in ("predictions.csv", "metrics.json", "confusion.png"):
+        print(folder / name)
+    if experiment.mini:
+        print(next_step(experiment))
+    return metrics
+
+
+def next_step(experiment):
+    """What to type once there is a real corpus."""
+    corpus = experiment.name.removeprefix("mini-")
+    return (
+        "\nThis was the embedded mini corpus. With the real one:\n"
+        f"  python recipes/{corpus}/train_{experiment.procedure}.py "
+        f"hparams/{experiment.procedure}.yaml --data_folder /path/to/{corpus} "
+        f"--fold {experiment.fold.name}"
+    )

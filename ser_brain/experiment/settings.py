@@ -1,0 +1,269 @@
+"""Layers of HyperPyYAML: method, corpus, scale, variant, command line.
+
+Each layer is a plain override file; later wins. The merged text is resolved
+once for the record (``hyperparams.yaml``), and each stage instantiates its
+own section of it, so that nothing is built that is not run.
+"""
+
+import difflib
+import hashlib
+from io import StringIO
+from pathlib import Path
+
+import ruamel.yaml
+from hyperpyyaml import load_hyperpyyaml, resolve_references
+from hyperpyyaml.core import recursive_update
+from speechbrain.utils.run_opts import RunOptions
+
+from ser_brain.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
+YAML = ruamel.yaml.YAML()
+
+# Settings that change how fast a stage is, never what it computes.
+NEUTRAL = {
+    "num_workers": 0,
+    "audio_cache_hours": 0,
+    "micro_batch_seconds": None,
+    "front_end_cache": False,
+    "run_folder": "RUN",
+    "results": "RESULTS",
+    "data_folder": None,
+    "manifest": None,
+}
+
+
+def load_layer(path):
+    """One yaml file as a tree with its tags.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or no mapping.
+    """
+    if not path.is_file():
+        raise InputError(
+            f"{path} does not exist: give one of the yaml files in hparams, "
+            "as hparams/ptapt.yaml."
+        )
+    tree = YAML.load(path.read_text(encoding="utf-8"))
+    if not isinstance(tree, dict):
+        raise InputError(f"{path} is not a yaml mapping of settings.")
+    return tree
+
+
+def parse_arguments(argv):
+    """Splits a command line as SpeechBrain's own parser does.
+
+    Arguments
+    ---------
+    argv : list of str
+        ``hparams/ptapt.yaml --fold 3 --device cpu ...``
+
+    Returns
+    -------
+    tuple
+        Path of the method file, run options, and a dict of overrides.
+
+    Example
+    -------
+    >>> path, options, overrides = parse_arguments(
+    ...     ["hparams/vft.yaml", "--fold", "3", "--device", "cpu"]
+    ... )
+    >>> path.name, options.device, dict(overrides)
+    ('vft.yaml', 'cpu', {'fold': 3})
+    """
+    name, run_opts, text = RunOptions.from_command_line_args(argv)
+    overrides = YAML.load(text) if text else {}
+    if not isinstance(overrides, dict):
+        raise InputError(
+            f"'{text}' is not a setting: write --key value after the yaml."
+        )
+    path = Path(name)
+    if not path.is_file() and (ROOT / name).is_file():
+        path = ROOT / name
+    return path, run_opts, overrides
+
+
+def known_elsewhere(hparams):
+    """Keys of every method file in the folder, with the files' names."""
+    keys = {}
+    for path in sorted(hparams.glob("*.yaml")):
+        for key in load_layer(path):
+            keys.setdefault(key, []).append(path.name)
+    return keys
+
+
+def check_overrides(overrides, method, hparams):
+    """Refuses keys of the command line that the method does not have.
+
+    Raises
+    ------
+    InputError
+        Naming the nearest key, or the files that do have it.
+    """
+    elsewhere = known_elsewhere(hparams)
+    for key in overrides:
+        if key in method:
+            continue
+        if key in elsewhere:
+            raise InputError(
+                f"--{key} is not a setting of this method, but of "
+                f"{', '.join(elsewhere[key])}: leave it out."
+            )
+        near = difflib.get_close_matches(key, method, n=1, cutoff=0.0)
+        raise InputError(
+            f"--{key} is not a setting that any yaml knows: did you mean "
+            f"--{near[0]}?"
+        )
+
+
+class Settings:
+    """The merged, unresolved settings of one run.
+
+    Arguments
+    ---------
+    path : Path
+        The method file; its neighbours ``corpora/``, ``scale/`` and
+        ``variants/`` hold the other layers.
+    overrides : dict
+        Settings of the command line.
+
+    Example
+    -------
+    >>> settings = Settings(ROOT / "hparams" / "vft.yaml", {"lr": 0.5})
+    >>> settings.apply("corpora", "savee")
+    >>> settings.apply_overrides()
+    >>> settings.get("epochs"), settings.get("lr")
+    (30, 0.5)
+    """
+
+    def __init__(self, path, overrides):
+        self.path = path
+        self.hparams = path.parent
+        self.tree = load_layer(path)
+        check_overrides(overrides, self.tree, self.hparams)
+        self.overrides = {
+            # A flag without a value switches on.
+            key: True if value is None and self.tree[key] is False else value
+            for key, value in overrides.items()
+        }
+
+    def get(self, key, default=None):
+        """A top-level setting, the command line's if it has one."""
+        return self.overrides.get(key, self.tree.get(key, default))
+
+    def apply(self, kind, name):
+        """Applies an override file; keys of other methods are passed over.
+
+        Arguments
+        ---------
+        kind : str
+            corpora, scale or variants.
+        name : str
+            The file's stem.
+        """
+        path = self.hparams / kind / f"{name}.yaml"
+        if not path.is_file():
+            known = sorted(p.stem for p in path.parent.glob("*.yaml"))
+            raise InputError(
+                f"'{name}' is not one of {kind}: {', '.join(known)}."
+            )
+        layer = load_layer(path)
+        elsewhere = known_elsewhere(self.hparams)
+        for key, value in layer.items():
+            if key in self.tree:
+                # Classes and the like are replaced, not merged.
+                self.tree[key] = value
+            elif key not in elsewhere:
+                raise InputError(
+                    f"{path} sets '{key}', which no method file knows: "
+                    "remove it, or correct its name."
+                )
+
+    def apply_overrides(self, **more):
+        """Applies the command line, then what the run itself decides."""
+        try:
+            recursive_update(self.tree, self.overrides)
+            recursive_update(self.tree, more)
+        except (TypeError, KeyError) as error:
+            raise InputError(
+                f"a setting of the command line does not fit the yaml: {error}."
+            ) from error
+
+    def resolved(self, **replaced):
+        """The settings as HyperPyYAML text, all references resolved."""
+        stream = StringIO()
+        YAML.dump(self.tree, stream)
+        return resolve_references(stream.getvalue(), replaced).getvalue()
+
+    def value(self, key):
+        """A top-level setting after references are resolved."""
+        return YAML.load(self.resolved())[key]
+
+    def section_text(self, name, **replaced):
+        """One section of the resolved settings, alone."""
+        stream = StringIO()
+        YAML.dump(YAML.load(self.resolved(**replaced))[name], stream)
+        return stream.getvalue()
+
+    def section(self, name):
+        """Instantiates one section.
+
+        Raises
+        ------
+        InputError
+            If something that the section names cannot be built.
+        """
+        try:
+            return load_hyperpyyaml(self.section_text(name))
+        except (ValueError, OSError) as error:
+            raise InputError(str(error)) from error
+
+    def key(self, name, *depends):
+        """A hash of all that the result of a section depends on.
+
+        Arguments
+        ---------
+        name : str
+            The section.
+        *depends : str
+            Keys of the data and of earlier stages.
+        """
+        sources = {
+            key: fingerprint(self.value(key))
+            for key in ("wav2vec2", "wav2vec")
+            if key in self.tree
+        }
+        neutral = {k: v for k, v in NEUTRAL.items() if k in self.tree}
+        text = self.section_text(name, **neutral, **sources)
+        parts = "\n".join([text, *map(str, depends)])
+        return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def fingerprint(source):
+    """Content hash of a checkpoint file or folder; a hub name as it is.
+
+    Example
+    -------
+    >>> fingerprint("facebook/wav2vec2-base")
+    'facebook/wav2vec2-base'
+    """
+    path = Path(str(source))
+    if path.is_file():
+        files = [path]
+    elif path.is_dir():
+        files = [
+            file
+            for file in sorted(path.iterdir())
+            if file.suffix in {".json", ".safetensors", ".bin"}
+        ]
+    else:
+        return str(source)
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.name.encode())
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 22):
+                digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,113 @@
+"""A stage of a run: done once, resumed when killed, redone when stale."""
+
+import json
+import logging
+import shutil
+import time
+from pathlib import Path
+
+from speechbrain.utils.distributed import ddp_barrier, if_main_process
+
+from ser_brain.files import write_atomically
+
+logger = logging.getLogger(__name__)
+
+
+class Stage:
+    """A folder that holds the result of a stage and the key of its causes.
+
+    ``done.json`` is written last; ``unfinished.json`` marks work that a
+    killed process left, to be taken up only for the same key.
+
+    Arguments
+    ---------
+    name : str
+        What the stage is called in logs.
+    folder : str or Path
+        Where its result lies.
+    key : str
+        Hash of all that the result depends on.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> stage = Stage("P2", folder.name, key="abc")
+    >>> stage.run(lambda: {"clips": 3})["clips"]
+    3
+    >>> stage.run(lambda: 1 / 0)["clips"]
+    3
+    >>> folder.cleanup()
+    """
+
+    def __init__(self, name, folder, key):
+        self.name = name
+        self.folder = Path(folder)
+        self.key = key
+
+    @property
+    def checkpoints(self):
+        """Folder of SpeechBrain checkpoints, gone when the stage is done."""
+        return self.folder / "checkpoints"
+
+    def _record(self, name):
+        path = self.folder / name
+        if not path.is_file():
+            return None
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return record if record.get("key") == self.key else None
+
+    @property
+    def done(self):
+        """What the finished stage recorded, or None."""
+        return self._record("done.json")
+
+    def run(self, work):
+        """Runs ``work`` unless its result is there.
+
+        Arguments
+        ---------
+        work : callable
+            Does the stage and returns a dict to record. All data-parallel
+            processes call it.
+
+        Returns
+        -------
+        dict
+            The record, with ``seconds`` of wall time.
+        """
+        record = self.done
+        if record is not None:
+            logger.info(f"{self.name}: finished before, kept.")
+            return record
+        resumes = self._record("unfinished.json") is not None
+        ddp_barrier()
+        if if_main_process():
+            self._begin(resumes)
+        ddp_barrier()
+        begun = time.time()
+        record = dict(work())
+        seconds = round(time.time() - begun, 2)
+        ddp_barrier()
+        if if_main_process():
+            record.update(key=self.key, seconds=seconds, resumed=resumes)
+            self._finish(record)
+        ddp_barrier()
+        return self.done
+
+    def _begin(self, resumes):
+        if resumes:
+            logger.info(f"{self.name}: goes on where it was stopped.")
+            return
+        logger.info(f"{self.name}: begins.")
+        shutil.rmtree(self.folder, ignore_errors=True)
+        write_atomically(
+            self.folder / "unfinished.json", json.dumps({"key": self.key})
+        )
+
+    def _finish(self, record):
+        write_atomically(
+            self.folder / "done.json", json.dumps(record, indent=2)
+        )
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+        (self.folder / "unfinished.json").unlink(missing_ok=True)

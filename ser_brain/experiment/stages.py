@@ -1,0 +1,399 @@
+"""The steps of the four procedures, each a Brain run over one section.
+
+``emotion_states`` (P1), ``pseudo_labels`` (P2), ``adapt_to_clusters`` (P3),
+``adapt_contrastively`` (TAPT) and ``fine_tune`` (V-FT, P4). A step takes the
+experiment and what the step before it answered, and is skipped when its
+result is there already.
+"""
+
+import json
+import math
+
+import numpy as np
+import torch
+from speechbrain.utils.checkpoints import Checkpointer
+from speechbrain.utils.distributed import if_main_process, run_on_main
+from speechbrain.utils.epoch_loop import EpochCounter
+from tqdm import tqdm
+
+from ser_brain.brains import (
+    ClusterBrain,
+    ContrastiveBrain,
+    EmotionStateBrain,
+    UtteranceBrain,
+)
+from ser_brain.clustering import PseudoLabels
+from ser_brain.corpora import split_validation
+from ser_brain.dataio.batches import UpdateSampler
+from ser_brain.dataio.utterances import padded
+from ser_brain.experiment.results import write_results
+from ser_brain.inference.classifier import save_classifier
+from ser_brain.lobes.wav2vec import EmotionStateEncoder
+from ser_brain.nnet.losses import inverse_frequency_weights
+
+FRAME_RATE = 50.0
+
+
+def class_weights(experiment, ids, device):
+    """Inverse class frequencies of the training part, summing to 1."""
+    emotions = [experiment.manifest[key]["emotion"] for key in ids]
+    counts = [emotions.count(name) for name in experiment.classes]
+    return inverse_frequency_weights(counts).to(device)
+
+
+def update_sampler(brain_class, experiment, section, ids):
+    """The batches of a stage, from its section's batch settings."""
+    longest = section["max_seconds"]
+    durations = [
+        min(experiment.manifest[key]["duration"], longest) for key in ids
+    ]
+    world = 1
+    if torch.distributed.is_initialized():
+        world = torch.distributed.get_world_size()
+    return UpdateSampler(
+        durations,
+        batch_size=section.get("batch_size"),
+        batch_seconds=section.get("batch_seconds"),
+        buckets=section.get("buckets", 1),
+        updates=section.get("steps"),
+        updates_per_epoch=section.get("steps_per_epoch"),
+        seed=section["seed"],
+        rank=0 if world == 1 else torch.distributed.get_rank(),
+        world=world,
+    )
+
+
+def fit(brain_class, experiment, section, stage, ids, valid=None, **more):
+    """Builds a Brain over a section and trains it to the end.
+
+    Arguments
+    ---------
+    brain_class : type
+        The objective.
+    experiment : Experiment
+        The run.
+    section : dict
+        The instantiated section: ``modules``, ``opt_class`` and the rest.
+    stage : Stage
+        Whose checkpoints folder is used.
+    ids : sequence of str
+        Utterances to train on.
+    valid : sequence of str, optional
+        Utterances whose loss chooses the checkpoint that is kept.
+    **more
+        More entries of the Brain's hparams.
+
+    Returns
+    -------
+    ObjectiveBrain
+        Trained; the best checkpoint loaded if there was validation.
+    """
+    sampler = update_sampler(brain_class, experiment, section, ids)
+    if "steps" in section:
+        per_epoch = section["steps_per_epoch"]
+        epochs = math.ceil(section["steps"] / per_epoch)
+        updates = section["steps"]
+    else:
+        per_epoch, epochs = len(sampler), section["epochs"]
+        updates = per_epoch * epochs
+    counter = EpochCounter(epochs)
+    loader = experiment.loader(ids, sampler)
+    checkpointer = Checkpointer(
+        stage.checkpoints,
+        recoverables={
+            **section["modules"],
+            "counter": counter,
+            "loader": loader,
+        },
+    )
+    hparams = {
+        **section,
+        **more,
+        "stage": stage.name,
+        "sampler": sampler,
+        "updates": updates,
+        "updates_per_epoch": per_epoch,
+        "validates": valid is not None,
+        "file_logger": experiment.file_logger,
+        "tensorboard": experiment.tensorboard(stage.name),
+    }
+    brain = brain_class(
+        modules=section["modules"],
+        opt_class=section["opt_class"],
+        hparams=hparams,
+        run_opts=experiment.run_opts,
+        checkpointer=checkpointer,
+    )
+    valid_loader = None
+    if valid is not None:
+        valid_loader = experiment.loader(valid, batch_size=8)
+    brain.fit(counter, loader, valid_loader)
+    if valid is not None:
+        checkpointer.recover_if_possible(min_key="valid_loss")
+    return brain
+
+
+def throughput(brain):
+    """What a trained Brain adds to its stage's record."""
+    if brain.trained_wall == 0:
+        return {}
+    rate = brain.trained_seconds * brain.world / brain.trained_wall
+    return {"audio_per_second": round(rate, 2)}
+
+
+def emotion_states(experiment, folder=None, brain_class=EmotionStateBrain):
+    """P1: emotion-state estimation with wav2vec 1.0.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        The run.
+    folder : Path, optional
+        Run folder that holds the result; this run's own by default.
+    brain_class : type
+        The Brain, for those who change one thing.
+
+    Returns
+    -------
+    Stage
+        ``save/emotion_states`` holds the ``EmotionStateEncoder``.
+    """
+    train = experiment.fold.train
+    stage = experiment.stage(
+        "emotion_states",
+        folder or experiment.folder,
+        experiment.key("emotion_states", train),
+    )
+
+    def work():
+        section = experiment.section("emotion_states")
+        ids, valid = split_validation(
+            train, section["valid_fraction"], section["seed"]
+        )
+        weights = class_weights(experiment, ids, experiment.run_opts.device)
+        brain = fit(
+            brain_class,
+            experiment,
+            section,
+            stage,
+            ids,
+            valid,
+            class_weights=weights,
+        )
+        encoder = brain.bare("encoder")
+        run_on_main(encoder.save_pretrained, args=[stage.folder])
+        return throughput(brain)
+
+    experiment.run_stage(stage, work)
+    return stage
+
+
+@torch.no_grad()
+def state_frames(experiment, encoder, ids, device):
+    """Emotion states of utterances: a list of arrays (frames, dim)."""
+    loader = experiment.loader(ids)
+    states = []
+    for utterances in tqdm(loader, desc="emotion states", dynamic_ncols=True):
+        batch = padded(utterances, device)
+        output = encoder(batch.wavs, batch.wav_lens)
+        states.append(output[0].float().cpu().numpy())
+    return states
+
+
+def pseudo_labels(experiment, states, folder=None):
+    """P2: k-means over the emotion states of the training part.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        The run.
+    states : Stage
+        What ``emotion_states`` answered.
+    folder : Path, optional
+        Run folder that holds the result; this run's own by default.
+
+    Returns
+    -------
+    Stage
+        ``save/clusters`` holds the centres and ``pseudo_labels.safetensors``.
+    """
+    train = experiment.fold.train
+    stage = experiment.stage(
+        "clusters",
+        folder or experiment.folder,
+        experiment.key("clusters", train, states.key),
+    )
+
+    def work():
+        run_on_main(cluster)
+        return {"clips": len(train)}
+
+    def cluster():
+        ensemble = experiment.section("clusters")["ensemble"]
+        device = experiment.run_opts.device
+        encoder = EmotionStateEncoder.from_pretrained(states.folder)
+        encoder = encoder.to(device).eval()
+        frames = state_frames(experiment, encoder, train, device)
+        together = np.concatenate(frames)
+        ensemble.fit(together)
+        ensemble.save(stage.folder)
+        ends = np.cumsum([len(one) for one in frames])[:-1]
+        labels = np.split(ensemble.predict(together), ends)
+        PseudoLabels(
+            n_clusters=ensemble.n_clusters,
+            frame_rate=FRAME_RATE,
+            model_key=states.key,
+            labels=dict(zip(train, labels)),
+        ).save(stage.folder / "pseudo_labels.safetensors")
+
+    experiment.run_stage(stage, work)
+    return stage
+
+
+def adapt_to_clusters(experiment, states, clusters, brain_class=ClusterBrain):
+    """P3: wav2vec 2.0 predicts the clusters of masked frames.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        The run.
+    states, clusters : Stage
+        What P1 and P2 answered.
+    brain_class : type
+        The Brain.
+
+    Returns
+    -------
+    Stage
+        ``save/adapted`` holds the encoder in transformers' format.
+    """
+    train = experiment.fold.train
+    stage = experiment.stage(
+        "adapted",
+        experiment.folder,
+        experiment.key("adaptation", train, clusters.key),
+    )
+
+    def work():
+        section = experiment.section("adaptation")
+        heads = section["modules"]["heads"]
+        labels = PseudoLabels.load(
+            clusters.folder / "pseudo_labels.safetensors",
+            model_key=states.key,
+            n_clusters=heads.n_clusters,
+        )
+        brain = fit(
+            brain_class,
+            experiment,
+            section,
+            stage,
+            train,
+            pseudo_labels=labels,
+        )
+        encoder = brain.bare("encoder")
+        run_on_main(encoder.save_pretrained, args=[stage.folder])
+        return throughput(brain)
+
+    experiment.run_stage(stage, work)
+    return stage
+
+
+def adapt_contrastively(experiment, brain_class=ContrastiveBrain):
+    """TAPT: wav2vec 2.0 goes on with its own pretraining.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        The run.
+    brain_class : type
+        The Brain.
+
+    Returns
+    -------
+    Stage
+        ``save/adapted`` holds the model in transformers' format.
+    """
+    train = experiment.fold.train
+    stage = experiment.stage(
+        "adapted", experiment.folder, experiment.key("adaptation", train)
+    )
+
+    def work():
+        section = experiment.section("adaptation")
+        brain = fit(brain_class, experiment, section, stage, train)
+        objective = brain.bare("objective")
+        run_on_main(objective.save_pretrained, args=[stage.folder])
+        return throughput(brain)
+
+    experiment.run_stage(stage, work)
+    return stage
+
+
+def fine_tune(experiment, adapted=None, brain_class=UtteranceBrain):
+    """V-FT, or P4: trains the classifier, tests it, writes the results.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        The run.
+    adapted : Stage, optional
+        The adaptation whose encoder is fine-tuned; none in V-FT.
+    brain_class : type
+        The Brain.
+
+    Returns
+    -------
+    dict
+        The content of metrics.json.
+    """
+    fold = experiment.fold
+    depends = [] if adapted is None else [adapted.key]
+    ids = (*fold.train, *fold.test)
+    key = experiment.key("fine_tuning", ids, fold.name, *depends)
+    stage = experiment.stage("classifier", experiment.folder, key)
+
+    def work():
+        section = experiment.section("fine_tuning")
+        device = experiment.run_opts.device
+        weights = class_weights(experiment, fold.train, device)
+        brain = fit(
+            brain_class,
+            experiment,
+            section,
+            stage,
+            fold.train,
+            class_weights=weights,
+        )
+        loader = experiment.loader(
+            fold.test, batch_size=section["test_batch_size"]
+        )
+        brain.evaluate(loader)
+        if if_main_process():
+            save_posteriors(stage, brain.posteriors)
+            save_classifier(
+                stage.folder,
+                brain.bare("encoder"),
+                brain.bare("head"),
+                experiment.classes,
+                **experiment.describe(),
+            )
+        return throughput(brain)
+
+    experiment.run_stage(stage, work)
+    metrics = None
+    if if_main_process():
+        metrics = write_results(experiment, load_posteriors(stage))
+    return metrics
+
+
+def save_posteriors(stage, posteriors):
+    """Keeps the test's posteriors with the stage."""
+    stage.folder.mkdir(parents=True, exist_ok=True)
+    path = stage.folder / "posteriors.json"
+    path.write_text(json.dumps(posteriors), encoding="utf-8")
+
+
+def load_posteriors(stage):
+    """The posteriors that a finished stage left."""
+    path = stage.folder / "posteriors.json"
+    return json.loads(path.read_text(encoding="utf-8"))

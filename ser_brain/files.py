@@ -1,0 +1,71 @@
+"""Files that are either whole or not there."""
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+from ser_brain.errors import InputError
+
+
+@contextmanager
+def atomic_path(path):
+    """A path to write beside a file; the file is replaced at the end.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file; its folder is made if missing.
+
+    Yields
+    ------
+    Path
+        The path to write to, with the file's own suffix.
+
+    Raises
+    ------
+    InputError
+        If the disk is full or the folder may not be written; an older file
+        is then still as it was.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> file = Path(folder.name, "new", "a.txt")
+    >>> with atomic_path(file) as beside:
+    ...     _ = beside.write_text("whole")
+    >>> file.read_text(), len(list(file.parent.iterdir()))
+    ('whole', 1)
+    >>> folder.cleanup()
+    """
+    path = Path(path)
+    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield beside
+        os.replace(beside, path)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror or error}): free "
+            "some space or choose another folder."
+        ) from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_atomically(path, content):
+    """Writes text (as UTF-8) or bytes to a file, whole or not at all.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> write_atomically(Path(folder.name, "a.txt"), "whole")
+    >>> Path(folder.name, "a.txt").read_text()
+    'whole'
+    >>> folder.cleanup()
+    """
+    if isinstance(content, str):
+        content = content.encode("utf-8")
+    with atomic_path(path) as beside:
+        beside.write_bytes(content)

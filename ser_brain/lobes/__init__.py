@@ -1,0 +1,1 @@
+"""Pretrained encoders, usable in any SpeechBrain recipe."""

@@ -1,0 +1,277 @@
+"""wav2vec 2.0's own pretraining objective, with padding out of play.
+
+SpeechBrain's and transformers' examples draw masks and negatives over the
+whole padded batch; here both come from the valid frames of the same clip.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from transformers import Wav2Vec2ForPreTraining
+
+from ser_brain.lobes.wav2vec2.encoder import Wav2Vec2, load_model
+from ser_brain.nnet.masking import span_mask
+
+
+def draw_negatives(time_mask, num_negatives, generator=None):
+    """Draws distractors among the other masked frames of the same clip.
+
+    Arguments
+    ---------
+    time_mask : torch.Tensor
+        Bool, shape (batch, frames), True at masked, valid frames.
+    num_negatives : int
+        Distractors for each masked frame.
+    generator : torch.Generator, optional
+        CPU generator.
+
+    Returns
+    -------
+    torch.Tensor
+        Positions among the clip's masked frames, int64, shape
+        (batch, most masked frames of a clip, num_negatives). Never the
+        frame itself, except where a clip has but one masked frame.
+
+    Example
+    -------
+    >>> mask = torch.tensor([[True, False, True, True]])
+    >>> negatives = draw_negatives(mask, 5)
+    >>> negatives.shape, bool((negatives[0, 1] == 1).any())
+    (torch.Size([1, 3, 5]), False)
+    """
+    counts = time_mask.sum(1).cpu()
+    most = int(counts.max())
+    draws = torch.rand(len(counts), most, num_negatives, generator=generator)
+    others = (counts - 1).clamp(min=1)[:, None, None]
+    positions = (draws * others).long()
+    itself = torch.arange(most)[None, :, None]
+    positions = positions + (positions >= itself)
+    return positions.minimum((counts - 1).clamp(min=0)[:, None, None])
+
+
+class Wav2Vec2Pretraining(nn.Module):
+    """Contrastive pretraining for TAPT (Baevski et al. 2020, Eq. 2–4).
+
+    The loss is transformers' own to the last digit: the sum over masked
+    frames of the contrastive cross-entropy, plus the codebook diversity times
+    ``diversity_weight`` times the number of masked frames. Divide by
+    ``details["masked_frames"]`` for the mean.
+
+    Arguments
+    ---------
+    source : str or Path
+        Folder or hub name of a pretrained wav2vec 2.0, quantizer included.
+    mask_prob : float
+        Share of frames in masked spans, before overlaps.
+    mask_length : int
+        Frames of a span.
+    num_negatives : int
+        Distractors for each masked frame.
+    min_masks : int
+        Least number of spans in a clip.
+    diversity_weight : float
+        Weight of the codebook's diversity.
+    padding_mask : bool
+        Whether the transformer sees a clip's own frames only. The released
+        code of the paper lets it see the padding.
+
+    Example
+    -------
+    >>> from ser_brain.assets import folder
+    >>> objective = Wav2Vec2Pretraining(folder("nano_wav2vec2"))
+    >>> wavs = torch.randn(2, 16000)
+    >>> loss, details = objective(wavs, torch.tensor([1.0, 0.5]))
+    >>> loss.shape, sorted(details)
+    (torch.Size([]), ['accuracy', 'contrastive', 'diversity', \
+'masked_frames', 'perplexity'])
+    """
+
+    def __init__(
+        self,
+        source,
+        mask_prob=0.65,
+        mask_length=10,
+        num_negatives=100,
+        min_masks=2,
+        diversity_weight=0.1,
+        padding_mask=True,
+    ):
+        super().__init__()
+        self.model = load_model(Wav2Vec2ForPreTraining, source)
+        self.encoder = Wav2Vec2(self.model.wav2vec2, freeze_front_end=False)
+        self.mask_settings = (mask_prob, mask_length, min_masks)
+        self.num_negatives = num_negatives
+        self.diversity_weight = diversity_weight
+        self.padding_mask = padding_mask
+
+    def frame_lengths(self, samples):
+        """Frames that so many samples give (see ``Wav2Vec2``)."""
+        return self.encoder.frame_lengths(samples)
+
+    def draw_mask(self, lengths, generator=None):
+        """Draws the masked frames, bool, shape (batch, max(lengths))."""
+        return span_mask(lengths, *self.mask_settings, generator=generator)
+
+    def set_temperature(self, step, start=2.0, end=0.5, decay=0.999995):
+        """Gumbel temperature of an update (Baevski et al. 2020, Sec. 4.2).
+
+        Arguments
+        ---------
+        step : int
+            Updates done so far.
+        start, end, decay : float
+            ``max(start * decay ** step, end)``.
+        """
+        self.model.quantizer.temperature = max(start * decay**step, end)
+
+    def quantize(self, features, time_mask):
+        """Quantizes the masked frames.
+
+        Arguments
+        ---------
+        features : torch.Tensor
+            Layer-normed CNN features, shape (batch, frames, conv_dim).
+        time_mask : torch.Tensor
+            Bool, shape (batch, frames).
+
+        Returns
+        -------
+        tuple of torch.Tensor
+            Projected targets (masked, codevector_dim), the chosen code of
+            each group (masked, groups), and the perplexity of the codebook's
+            use, summed over groups.
+        """
+        quantizer = self.model.quantizer
+        groups, entries = quantizer.num_groups, quantizer.num_vars
+        logits = quantizer.weight_proj(self.model.dropout_features(features))
+        logits = logits.float().view(-1, entries)
+        mask = time_mask.flatten()
+        if self.training:
+            choice = F.gumbel_softmax(
+                logits, tau=quantizer.temperature, hard=True
+            )
+            usage = logits.view(-1, groups, entries)[mask].softmax(-1)
+        else:
+            choice = F.one_hot(logits.argmax(-1), entries).to(logits.dtype)
+            usage = choice.view(-1, groups, entries)[mask]
+        choice = choice.view(-1, groups, entries)[mask]
+        mean_usage = usage.mean(0)
+        entropy = -torch.xlogy(mean_usage, mean_usage).sum(-1)
+        codebook = quantizer.codevectors.view(groups, entries, -1)
+        vectors = torch.einsum("mge,ged->mgd", choice, codebook).flatten(1)
+        return (
+            self.model.project_q(vectors),
+            choice.argmax(-1),
+            entropy.exp().sum(),
+        )
+
+    def contrast(self, predictions, targets, codes, counts, negatives):
+        """Logits of the true target and of its distractors.
+
+        Cosine similarities are computed clip by clip between all masked
+        frames at once, then picked: the distractors are never copied out.
+
+        Arguments
+        ---------
+        predictions, targets : torch.Tensor
+            Shape (masked, codevector_dim).
+        codes : torch.Tensor
+            Codes of the targets, shape (masked, groups).
+        counts : list of int
+            Masked frames of each clip.
+        negatives : torch.Tensor
+            As ``draw_negatives`` gives them.
+
+        Returns
+        -------
+        torch.Tensor
+            Shape (masked, 1 + negatives); a distractor with the codes of the
+            true target is -inf.
+        """
+        temperature = self.encoder.config.contrastive_logits_temperature
+        predictions = F.normalize(predictions.float(), dim=-1)
+        targets = F.normalize(targets.float(), dim=-1)
+        logits = []
+        start = 0
+        for row, count in enumerate(counts):
+            clip = slice(start, start + count)
+            start += count
+            similar = predictions[clip] @ targets[clip].T / temperature
+            same = (codes[clip, None] == codes[None, clip]).all(-1)
+            others = similar.masked_fill(same, float("-inf"))
+            logits.append(
+                torch.cat(
+                    [
+                        similar.diagonal()[:, None],
+                        others.gather(1, negatives[row, :count]),
+                    ],
+                    dim=1,
+                )
+            )
+        return torch.cat(logits)
+
+    def forward(
+        self, wavs, wav_lens=None, time_mask=None, negatives=None, keep=None
+    ):
+        """Computes the loss.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms at 16 kHz in [-1, 1], shape (batch, samples).
+        wav_lens : torch.Tensor, optional
+            Relative lengths in (0, 1], shape (batch,).
+        time_mask : torch.Tensor, optional
+            Bool, shape (batch, frames); drawn if not given.
+        negatives : torch.Tensor, optional
+            As ``draw_negatives`` gives them; drawn if not given.
+        keep : list of bool, optional
+            Transformer layers to run (see ``Wav2Vec2.transformer``).
+
+        Returns
+        -------
+        tuple
+            The loss, and a dict of detached scalars: contrastive and
+            diversity (both summed over masked frames), accuracy (the true
+            target scores best, in [0, 1]), perplexity, masked_frames.
+        """
+        features, lengths = self.encoder.conv_features(wavs, wav_lens)
+        if time_mask is None:
+            time_mask = self.draw_mask(lengths.cpu())
+        if negatives is None:
+            negatives = draw_negatives(time_mask, self.num_negatives)
+        counts = time_mask.sum(1).tolist()
+        time_mask = time_mask.to(features.device)
+        projected, normed = self.model.wav2vec2.feature_projection(features)
+        if not self.padding_mask:
+            lengths = torch.full_like(lengths, projected.shape[1])
+        states = self.encoder.transformer(
+            self.encoder.mask(projected, time_mask), lengths, keep
+        )
+        targets, codes, perplexity = self.quantize(normed, time_mask)
+        logits = self.contrast(
+            self.model.project_hid(states[time_mask]),
+            targets,
+            codes,
+            counts,
+            negatives.to(features.device),
+        )
+        truth = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
+        contrastive = F.cross_entropy(logits, truth, reduction="sum")
+        entries = codes.shape[1] * self.model.quantizer.num_vars
+        diversity = (entries - perplexity) / entries * len(logits)
+        loss = contrastive + self.diversity_weight * diversity
+        details = {
+            "contrastive": contrastive,
+            "diversity": diversity,
+            "accuracy": (logits.argmax(1) == 0).float().mean(),
+            "perplexity": perplexity,
+            "masked_frames": torch.tensor(float(len(logits))),
+        }
+        return loss, {key: value.detach() for key, value in details.items()}
+
+    def save_pretrained(self, folder):
+        """Writes a folder that transformers, this and ``Wav2Vec2`` read."""
+        self.model.save_pretrained(Path(folder))

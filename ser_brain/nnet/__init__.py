@@ -1,0 +1,1 @@
+"""Building blocks without I/O or settings: pooling, heads, masks, losses."""

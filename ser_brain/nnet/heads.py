@@ -1,0 +1,273 @@
+"""Classifiers on top of an encoder: one utterance, one frame, k clusters."""
+
+import torch
+from torch import nn
+
+from ser_brain.nnet import pooling as poolings
+
+# A saved head names its pooling; only these names are ever built from a file.
+POOLINGS = {
+    kind.__name__: kind
+    for kind in (
+        poolings.AveragePooling,
+        poolings.StatisticsPooling,
+        poolings.AttentivePooling,
+        poolings.LSTMPooling,
+    )
+}
+
+
+def tanh_classifier(dim, hidden, n_classes):
+    """Linear, tanh, Linear: the small classifier of P-TAPT's three heads.
+
+    Arguments
+    ---------
+    dim : int
+        Size of the input.
+    hidden : int
+        Size of the hidden layer.
+    n_classes : int
+        Size of the output.
+
+    Returns
+    -------
+    classifier : torch.nn.Sequential
+        Maps (..., dim) to logits (..., n_classes).
+
+    Example
+    -------
+    >>> tanh_classifier(dim=8, hidden=4, n_classes=3)(torch.rand(2, 8)).shape
+    torch.Size([2, 3])
+    """
+    return nn.Sequential(
+        nn.Linear(dim, hidden), nn.Tanh(), nn.Linear(hidden, n_classes)
+    )
+
+
+class UtteranceHead(nn.Module):
+    """One decision for the whole utterance: pooling, ReLU, classifier.
+
+    As built by default it is the head of V-FT (Chen and Rudnicky): mean over
+    the valid frames, ReLU, one linear layer. With LSTMPooling and
+    `hidden=128` it is the utterance head of P-TAPT's first step, emotion
+    state estimation.
+
+    Arguments
+    ---------
+    dim : int
+        Size of a frame.
+    n_classes : int
+        Number of emotions.
+    pooling : ser_brain.nnet.pooling.Pooling, optional
+        From frames to a vector; AveragePooling by default.
+    hidden : int, optional
+        Size of a hidden layer with tanh in the classifier; without it the
+        classifier is one linear layer.
+    relu_frames : bool
+        ReLU on every frame before pooling too, as the authors' released
+        code has it and the paper's text has not.
+    drop_last_frame : bool
+        Leave out the last valid frame, again as the released code alone
+        does. An utterance of one frame keeps it.
+
+    Example
+    -------
+    >>> head = UtteranceHead(dim=8, n_classes=4)
+    >>> head(torch.rand(2, 5, 8), torch.tensor([3, 5])).shape
+    torch.Size([2, 4])
+    """
+
+    def __init__(
+        self,
+        dim,
+        n_classes,
+        pooling=None,
+        hidden=None,
+        relu_frames=False,
+        drop_last_frame=False,
+    ):
+        super().__init__()
+        self.dim = dim
+        self.n_classes = n_classes
+        self.hidden = hidden
+        self.relu_frames = relu_frames
+        self.drop_last_frame = drop_last_frame
+        self.pooling = poolings.AveragePooling() if pooling is None else pooling
+        pooled = self.pooling.output_dim(dim)
+        if hidden is None:
+            self.classifier = nn.Linear(pooled, n_classes)
+        else:
+            self.classifier = tanh_classifier(pooled, hidden, n_classes)
+
+    def forward(self, x, lengths=None):
+        """Logits of each utterance.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Frames, shape (batch, frames, dim).
+        lengths : torch.Tensor, optional
+            Frames in each utterance, integers of shape (batch,). Without
+            it every frame is valid.
+
+        Returns
+        -------
+        logits : torch.Tensor
+            Shape (batch, n_classes).
+        """
+        if self.relu_frames:
+            x = x.relu()
+        if self.drop_last_frame:
+            lengths = _without_last_frame(x, lengths)
+        return self.classifier(self.pooling(x, lengths).relu())
+
+    def config(self):
+        """All that `from_config` needs to build this head again.
+
+        Returns
+        -------
+        config : dict
+            Numbers, strings, booleans and one inner dict: JSON can hold it.
+            The weights are not in it.
+
+        Example
+        -------
+        >>> UtteranceHead(dim=8, n_classes=4).config()["pooling"]
+        {'name': 'AveragePooling', 'arguments': {}}
+        """
+        return {
+            "dim": self.dim,
+            "n_classes": self.n_classes,
+            "pooling": {
+                "name": type(self.pooling).__name__,
+                "arguments": self.pooling.arguments(),
+            },
+            "hidden": self.hidden,
+            "relu_frames": self.relu_frames,
+            "drop_last_frame": self.drop_last_frame,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Build a head with fresh weights from what `config` answered.
+
+        Arguments
+        ---------
+        config : dict
+            As `config` answers it, perhaps read from a file: the pooling is
+            looked up among this toolkit's own, never imported by name.
+
+        Returns
+        -------
+        head : UtteranceHead
+            Its weights are random; load its state next.
+
+        Raises
+        ------
+        ValueError
+            If keys are missing or unknown, or the pooling is not one of
+            this toolkit's.
+
+        Example
+        -------
+        >>> head = UtteranceHead(dim=8, n_classes=4, hidden=6)
+        >>> UtteranceHead.from_config(head.config()).hidden
+        6
+        """
+        expected = set(cls(dim=1, n_classes=1).config())
+        if set(config) != expected:
+            raise ValueError(
+                f"a head's configuration has the keys {sorted(config)}: "
+                f"they must be {sorted(expected)}."
+            )
+        return cls(**{**config, "pooling": _build_pooling(config["pooling"])})
+
+
+class FrameHead(nn.Module):
+    """One decision for every frame: Linear, tanh, Linear.
+
+    The frame head of P-TAPT's first step, emotion state estimation (Chen and
+    Rudnicky).
+
+    Arguments
+    ---------
+    dim : int
+        Size of a frame.
+    n_classes : int
+        Number of emotions.
+    hidden : int
+        Size of the hidden layer.
+
+    Example
+    -------
+    >>> FrameHead(dim=8, n_classes=4)(torch.rand(2, 5, 8)).shape
+    torch.Size([2, 5, 4])
+    """
+
+    def __init__(self, dim, n_classes, hidden=128):
+        super().__init__()
+        self.classifier = tanh_classifier(dim, hidden, n_classes)
+
+    def forward(self, x):
+        """Logits (batch, frames, n_classes) of x (batch, frames, dim)."""
+        return self.classifier(x)
+
+
+class ClusterHeads(nn.Module):
+    """One classifier for each k of the k-means ensemble.
+
+    It predicts the pseudo-labels in P-TAPT's adaptation (Chen and Rudnicky).
+    It takes frames of any leading shape, so give it the masked
+    frames alone, (masked, dim): over all frames the logits of 4096 clusters
+    are the largest tensor of the step.
+
+    Arguments
+    ---------
+    dim : int
+        Size of a frame.
+    n_clusters : sequence of int
+        The k of each k-means.
+    hidden : int
+        Size of each classifier's hidden layer.
+
+    Example
+    -------
+    >>> heads = ClusterHeads(dim=8, n_clusters=(3, 7))
+    >>> [tuple(logits.shape) for logits in heads(torch.rand(2, 5, 8))]
+    [(2, 5, 3), (2, 5, 7)]
+    """
+
+    def __init__(self, dim, n_clusters=(64, 512, 4096), hidden=256):
+        super().__init__()
+        self.n_clusters = tuple(n_clusters)
+        self.classifiers = nn.ModuleList(
+            tanh_classifier(dim, hidden, k) for k in self.n_clusters
+        )
+
+    def forward(self, x):
+        """A list of logits (..., k), one for each k, of x (..., dim)."""
+        return [classifier(x) for classifier in self.classifiers]
+
+
+def _without_last_frame(x, lengths):
+    """Each length less one, but never zero."""
+    if lengths is None:
+        lengths = torch.full((x.size(0),), x.size(1), device=x.device)
+    return (lengths - 1).clamp(min=1)
+
+
+def _build_pooling(config):
+    """One of this toolkit's poolings from its name and arguments."""
+    kind = POOLINGS.get(config["name"])
+    if kind is None:
+        raise ValueError(
+            f"the head's pooling is {config['name']!r}: it must be one of "
+            f"{', '.join(POOLINGS)}."
+        )
+    try:
+        return kind(**config["arguments"])
+    except TypeError as error:
+        raise ValueError(
+            f"{config['name']} cannot be built from {config['arguments']}: "
+            f"{error}."
+        ) from error

@@ -1,0 +1,94 @@
+"""Group normalisation that cannot see padding.
+
+In wav2vec 1.0 and 2.0 group norm averages over *time*, so every padded frame
+would change every valid one: a clip's features would depend on how long its
+neighbours in the batch are. Here the statistics come from the clip's own
+frames alone.
+"""
+
+import torch
+import torch.nn.functional as F
+
+
+def valid_frames(lengths, n_frames):
+    """Tells which frames of a padded batch belong to a clip.
+
+    Arguments
+    ---------
+    lengths : torch.Tensor
+        Valid frames of each clip, (batch,), integer.
+    n_frames : int
+        Frames of the padded batch.
+
+    Returns
+    -------
+    torch.Tensor
+        (batch, n_frames), bool: True inside the clip.
+
+    Example
+    -------
+    >>> valid_frames(torch.tensor([1, 3]), 3).int().tolist()
+    [[1, 0, 0], [1, 1, 1]]
+    """
+    steps = torch.arange(n_frames, device=lengths.device)
+    return steps[None, :] < lengths[:, None]
+
+
+def masked_group_norm(
+    x, lengths=None, weight=None, bias=None, eps=1e-5, num_groups=1
+):
+    """Group norm over a clip's channels and its *valid* frames.
+
+    Computed in fp32 whatever the input, as fairseq's Fp32GroupNorm, with the
+    biased variance of torch's GroupNorm.
+
+    Arguments
+    ---------
+    x : torch.Tensor
+        (batch, channels, frames).
+    lengths : torch.Tensor, optional
+        Valid frames of each clip, (batch,), integer; None: all of them, and
+        the result is exactly torch's.
+    weight, bias : torch.Tensor, optional
+        (channels,) each; None: not affine.
+    eps : float
+        Added to the variance.
+    num_groups : int
+        1 pools all channels (wav2vec 1.0); `channels` normalises each over
+        time alone (first layer of wav2vec 2.0 base).
+
+    Returns
+    -------
+    torch.Tensor
+        As x in shape and dtype; 0 in padded frames.
+
+    Example
+    -------
+    >>> alone = torch.randn(1, 4, 5)
+    >>> padded = torch.nn.functional.pad(alone, (0, 7), value=9.0)
+    >>> normed = masked_group_norm(padded, torch.tensor([5]))
+    >>> torch.allclose(normed[..., :5], masked_group_norm(alone), atol=1e-5)
+    True
+    """
+    weight = None if weight is None else weight.float()
+    bias = None if bias is None else bias.float()
+    if lengths is None:
+        return F.group_norm(x.float(), num_groups, weight, bias, eps).type_as(x)
+
+    n_batch, n_channels, n_frames = x.shape
+    padding = ~valid_frames(lengths.to(x.device), n_frames)[:, None, None]
+    # Padding may hold anything, NaN too: drop it before any arithmetic.
+    grouped = x.float().reshape(n_batch, num_groups, -1, n_frames)
+    grouped = grouped.masked_fill(padding, 0.0)
+    count = (lengths.to(x.device).clamp(min=1) * grouped.shape[2]).view(
+        -1, 1, 1, 1
+    )
+    mean = grouped.sum((2, 3), keepdim=True) / count
+    centred = (grouped - mean).masked_fill(padding, 0.0)
+    variance = centred.square().sum((2, 3), keepdim=True) / count
+    normed = (centred * torch.rsqrt(variance + eps)).view_as(x)
+    if weight is not None:
+        normed = normed * weight[:, None]
+    if bias is not None:
+        normed = (normed + bias[:, None]).masked_fill(padding[:, 0], 0.0)
+    return normed.type_as(x)

@@ -1,0 +1,285 @@
+"""From the frames of an utterance to one vector, blind to padding.
+
+Every pooling answers `forward(x, lengths) -> (batch, output_dim)`. What the
+padded frames hold never reaches the output: they are set to zero before
+anything is computed, so that even NaN there does no harm, and each pooling
+then leaves them out of its statistics.
+"""
+
+import torch
+from torch import nn
+
+
+def valid_frames(lengths, frames):
+    """Which frames belong to their utterance, and which are padding.
+
+    Arguments
+    ---------
+    lengths : torch.Tensor
+        Frames in each utterance, integers of shape (batch,).
+    frames : int
+        Frames in the padded batch.
+
+    Returns
+    -------
+    valid : torch.Tensor
+        Booleans, shape (batch, frames); False in the padding.
+
+    Raises
+    ------
+    ValueError
+        If a length is below 1 or above `frames`.
+
+    Example
+    -------
+    >>> valid_frames(torch.tensor([2, 3]), frames=3).int()
+    tensor([[1, 1, 0],
+            [1, 1, 1]], dtype=torch.int32)
+    """
+    if lengths.is_floating_point():
+        raise ValueError(
+            f"lengths are {lengths.dtype}: give whole numbers of frames, "
+            "not SpeechBrain's relative lengths."
+        )
+    shortest, longest = (int(bound) for bound in lengths.aminmax())
+    if shortest < 1 or longest > frames:
+        raise ValueError(
+            f"lengths run from {shortest} to {longest}: each must lie "
+            f"between 1 and the batch's {frames} frames."
+        )
+    positions = torch.arange(frames, device=lengths.device)
+    return positions < lengths.unsqueeze(-1)
+
+
+def mean_over_time(x, valid):
+    """Mean over the valid frames, summed in at least float32.
+
+    Arguments
+    ---------
+    x : torch.Tensor
+        Frames, shape (batch, frames, dim), with zeros in the padding.
+    valid : torch.Tensor
+        Booleans, shape (batch, frames).
+
+    Returns
+    -------
+    mean : torch.Tensor
+        Shape (batch, dim), of x's own precision.
+
+    Example
+    -------
+    >>> x = torch.tensor([[[2.0], [4.0], [0.0]]])
+    >>> mean_over_time(x, torch.tensor([[True, True, False]]))
+    tensor([[3.]])
+    """
+    # A half-precision sum over ten seconds of frames would lose digits.
+    precise = torch.promote_types(x.dtype, torch.float32)
+    counts = valid.sum(dim=1, keepdim=True)
+    return (x.sum(dim=1, dtype=precise) / counts).to(x.dtype)
+
+
+class Pooling(nn.Module):
+    """What all poolings share: the padding is emptied, then `pool` decides.
+
+    A pooling of your own defines `pool(x, valid)`, where x (batch, frames,
+    dim) is zero wherever `valid` (batch, frames) is False, and
+    `output_dim(dim)`.
+    """
+
+    def forward(self, x, lengths=None):
+        """Pool each utterance over its own frames.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Frames, shape (batch, frames, dim).
+        lengths : torch.Tensor, optional
+            Frames in each utterance, integers of shape (batch,). Without
+            it every frame is valid.
+
+        Returns
+        -------
+        pooled : torch.Tensor
+            Shape (batch, `output_dim(dim)`).
+        """
+        if lengths is None:
+            valid = x.new_ones(x.shape[:2], dtype=torch.bool)
+        else:
+            valid = valid_frames(lengths.to(x.device), x.size(1))
+        return self.pool(x.masked_fill(~valid.unsqueeze(-1), 0.0), valid)
+
+    def pool(self, x, valid):
+        """Pool frames that are zero wherever they are not valid."""
+        raise NotImplementedError
+
+    def output_dim(self, dim):
+        """Size of the pooled vector for frames of size `dim`."""
+        raise NotImplementedError
+
+    def arguments(self):
+        """The constructor's arguments, as JSON can hold them."""
+        return {}
+
+
+class AveragePooling(Pooling):
+    """Mean over the valid frames, as V-FT pools (Chen and Rudnicky).
+
+    Example
+    -------
+    >>> x = torch.tensor([[[1.0], [3.0], [9.0]]])
+    >>> AveragePooling()(x, torch.tensor([2]))
+    tensor([[2.]])
+    """
+
+    def pool(self, x, valid):
+        """Mean over the valid frames."""
+        return mean_over_time(x, valid)
+
+    def output_dim(self, dim):
+        """The mean is as wide as a frame."""
+        return dim
+
+
+class StatisticsPooling(Pooling):
+    """Mean and standard deviation over the valid frames, side by side.
+
+    The deviation is the population's (divided by the number of frames), so
+    that one frame has one: the square root of `eps`.
+
+    Arguments
+    ---------
+    eps : float
+        Floor of the variance. Where the variance is below it, no gradient
+        flows through the deviation, which keeps the gradient finite.
+
+    Example
+    -------
+    >>> x = torch.tensor([[[1.0], [3.0], [9.0]]])
+    >>> StatisticsPooling()(x, torch.tensor([2]))
+    tensor([[2., 1.]])
+    """
+
+    def __init__(self, eps=1e-8):
+        super().__init__()
+        self.eps = eps
+
+    def pool(self, x, valid):
+        """Mean and deviation over the valid frames."""
+        # Squares of half-precision activations overflow.
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        mean = mean_over_time(wide, valid)
+        centred = (wide - mean.unsqueeze(1)) * valid.unsqueeze(-1)
+        variance = mean_over_time(centred.square(), valid)
+        deviation = variance.clamp(min=self.eps).sqrt()
+        return torch.cat([mean, deviation], dim=-1).to(x.dtype)
+
+    def output_dim(self, dim):
+        """Two statistics of each channel."""
+        return 2 * dim
+
+    def arguments(self):
+        """The floor of the variance."""
+        return {"eps": self.eps}
+
+
+class AttentivePooling(Pooling):
+    """Weighted mean of the valid frames, the weights learned.
+
+    Each frame gets a score from Linear, tanh, Linear; a softmax over the
+    utterance's own frames turns the scores into weights that sum to 1.
+
+    Arguments
+    ---------
+    dim : int
+        Size of a frame.
+    attention_dim : int
+        Size of the scoring network's hidden layer.
+
+    Example
+    -------
+    >>> pooling = AttentivePooling(dim=8, attention_dim=4)
+    >>> pooling(torch.rand(2, 5, 8), torch.tensor([3, 5])).shape
+    torch.Size([2, 8])
+    """
+
+    def __init__(self, dim, attention_dim=128):
+        super().__init__()
+        self.dim = dim
+        self.attention_dim = attention_dim
+        self.score = nn.Sequential(
+            nn.Linear(dim, attention_dim),
+            nn.Tanh(),
+            nn.Linear(attention_dim, 1),
+        )
+
+    def pool(self, x, valid):
+        """Weighted mean over the valid frames."""
+        scores = self.score(x).squeeze(-1)
+        weights = scores.masked_fill(~valid, float("-inf")).softmax(dim=-1)
+        return (weights.unsqueeze(-1) * x).sum(dim=1)
+
+    def output_dim(self, dim):
+        """A weighted mean is as wide as a frame."""
+        return _same_dim(self, dim, self.dim)
+
+    def arguments(self):
+        """The sizes of a frame and of the hidden layer."""
+        return {"dim": self.dim, "attention_dim": self.attention_dim}
+
+
+class LSTMPooling(Pooling):
+    """Mean over time of a bidirectional LSTM that never sees padding.
+
+    It pools the emotion states in the first step of P-TAPT (Chen and
+    Rudnicky), there with 256 units in each direction.
+
+    Arguments
+    ---------
+    dim : int
+        Size of a frame.
+    hidden : int
+        Units in each direction; the output has twice as many.
+
+    Example
+    -------
+    >>> pooling = LSTMPooling(dim=8, hidden=4)
+    >>> pooling(torch.rand(2, 5, 8), torch.tensor([3, 5])).shape
+    torch.Size([2, 8])
+    """
+
+    def __init__(self, dim, hidden=256):
+        super().__init__()
+        self.dim = dim
+        self.hidden = hidden
+        self.lstm = nn.LSTM(dim, hidden, batch_first=True, bidirectional=True)
+
+    def pool(self, x, valid):
+        """Mean over the LSTM's outputs at the valid frames."""
+        # Packed, so that the backward direction starts at the utterance's
+        # own last frame; the unpacked padding is zero again.
+        packed = nn.utils.rnn.pack_padded_sequence(
+            x, valid.sum(dim=1).cpu(), batch_first=True, enforce_sorted=False
+        )
+        states, _ = nn.utils.rnn.pad_packed_sequence(
+            self.lstm(packed)[0], batch_first=True, total_length=x.size(1)
+        )
+        return mean_over_time(states, valid)
+
+    def output_dim(self, dim):
+        """Both directions, side by side."""
+        _same_dim(self, dim, self.dim)
+        return 2 * self.hidden
+
+    def arguments(self):
+        """The sizes of a frame and of the LSTM."""
+        return {"dim": self.dim, "hidden": self.hidden}
+
+
+def _same_dim(pooling, given, built_for):
+    """`given`, if the pooling was built for frames of that size."""
+    if given != built_for:
+        raise ValueError(
+            f"{type(pooling).__name__} was built for frames of size "
+            f"{built_for}, but the frames have {given}: give it dim={given}."
+        )
+    return given

@@ -1,0 +1,57 @@
+"""Installs ser_brain, its console command and its embedded assets."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+setup(
+    name="ser_brain",
+    version="0.1.0",
+    description=(
+        "Speech emotion recognition with wav2vec 2.0 on SpeechBrain: "
+        "V-FT, TAPT and P-TAPT, reproducible end to end"
+    ),
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=["ser_brain", "ser_brain.*"]),
+    package_data={"ser_brain": ["assets/**/*"]},
+    python_requires=">=3.10,<3.14",
+    install_requires=[
+        # torch and torchaudio are built as a pair: torchaudio 2.11 is its
+        # last release and refuses a torch of another CUDA version.
+        "torch>=2.11,<2.12",
+        "torchaudio>=2.11,<2.12",
+        "speechbrain>=1.1,<1.2",
+        "hyperpyyaml>=1.2.3",
+        "transformers>=5.0,<6",
+        "safetensors>=0.4",
+        "scikit-learn>=1.5",
+        "numpy",
+        "scipy",
+        "filelock",
+        "soundfile>=0.12",
+        "tqdm",
+        "matplotlib>=3.8",
+        "tensorboard>=2.14",
+    ],
+    extras_require={
+        "dev": [
+            "pytest>=8",
+            "pytest-xdist>=3",
+            "hypothesis>=6.100",
+            "ruff>=0.15",
+            "pyworld>=0.3.5",
+        ],
+        # Parity tests of wav2vec 1.0 alone; checkpoints are read without it.
+        "fairseq": ["fairseq-fixed>=0.12.3"],
+    },
+    entry_points={"console_scripts": ["ser-brain = ser_brain.cli:main"]},
+    classifiers=[
+        "License :: OSI Approved :: Apache Software License",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)
