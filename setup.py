@@ -32,6 +32,7 @@ setup(
         "numpy",
         "scipy",
         "filelock",
+        "packaging",
         "soundfile>=0.12",
         "tqdm",
         "matplotlib>=3.8",

@@ -1,10 +1,56 @@
 """Fixtures that every room's tests share."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "corpora"
+
+TINY_WAV2VEC2 = {
+    "conv_dim": (16,) * 7,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 4,
+    "num_codevectors_per_group": 32,
+    "codevector_dim": 16,
+    "proj_codevector_dim": 16,
+    "feat_extract_norm": "group",
+    "do_stable_layer_norm": False,
+}
+TINY_WAV2VEC = {
+    "conv_feature_layers": "[(12, 10, 5), (12, 8, 4)] + [(12, 4, 2)] * 3",
+    "conv_aggregator_layers": "[(16, 2, 1), (16, 3, 1)]",
+    "skip_connections_agg": True,
+    "log_compression": True,
+    "agg_zero_pad": True,
+}
+
+
+def _give_lazy_modules_a_file():
+    """Lets hypothesis look at SpeechBrain's lazy modules.
+
+    It asks every imported module for its file; a lazy module then imports
+    what is not installed (k2) and raises.
+    """
+    imports = sys.modules.get("speechbrain.utils.importutils")
+    if imports is not None:
+        imports.LazyModule.__file__ = None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems():
+    """Before hypothesis looks at what the test files imported."""
+    _give_lazy_modules_a_file()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """Before it looks at what the last test imported."""
+    _give_lazy_modules_a_file()
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +59,52 @@ def shared_corpora():
     if not SHARED.is_dir():
         pytest.skip("the real corpora are not beside this checkout")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def make_wav2vec2(tmp_path_factory):
+    """Writes a tiny random wav2vec 2.0, quantizer included, to a folder.
+
+    Takes what differs from a base-like configuration. Norms and biases are
+    random too, lest a forgotten one goes unseen.
+    """
+    import torch
+    from transformers import Wav2Vec2Config, Wav2Vec2ForPreTraining
+
+    def make(**options):
+        generator = torch.Generator().manual_seed(0)
+        config = Wav2Vec2Config(**{**TINY_WAV2VEC2, **options})
+        model = Wav2Vec2ForPreTraining(config)
+        with torch.no_grad():
+            for name, weight in sorted(model.named_parameters()):
+                noise = torch.randn(weight.shape, generator=generator)
+                is_gain = "norm" in name and name.endswith("weight")
+                fan_in = max(weight[0].numel(), 4)
+                if "codevectors" in name:
+                    fan_in = 1
+                weight.copy_(noise / fan_in**0.5 + is_gain)
+        folder = tmp_path_factory.mktemp("wav2vec2")
+        model.save_pretrained(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_wav2vec2(make_wav2vec2):
+    """Folder of a tiny random wav2vec 2.0 with base's kind of norms."""
+    return make_wav2vec2()
+
+
+@pytest.fixture(scope="session")
+def tiny_wav2vec(tmp_path_factory):
+    """Folder of a tiny random wav2vec 1.0."""
+    import torch
+
+    from ser_brain.lobes.wav2vec import Wav2Vec
+
+    folder = tmp_path_factory.mktemp("wav2vec")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        Wav2Vec.from_options(TINY_WAV2VEC).save_pretrained(folder)
+    return folder

@@ -30,8 +30,8 @@ class ObjectiveBrain(sb.Brain):
     alone, so a killed run goes on exactly as it would have.
 
     Expects in ``hparams``: stage, seed, lr_schedule, max_seconds,
-    micro_batch_seconds, front_end_cache, sampler, updates, updates_per_epoch, validates,
-    file_logger, tensorboard.
+    micro_batch_seconds, front_end_cache, sampler, updates,
+    updates_per_epoch, validates, file_logger, tensorboard.
     """
 
     def __init__(self, *args, **kwargs):
@@ -193,8 +193,10 @@ class ObjectiveBrain(sb.Brain):
             min_keys = ["valid_loss"]
         # SpeechBrain would go on in the middle of this epoch otherwise.
         self.step, self.avg_train_loss = 0, 0.0
+        # SpeechBrain adds to its default list at every call: a list of our
+        # own keeps the hundredth checkpoint as quick as the first.
         self.checkpointer.save_and_keep_only(
-            meta=meta, min_keys=min_keys, num_to_keep=1
+            meta=meta, min_keys=min_keys, importance_keys=[], num_to_keep=1
         )
 
     def train_details(self):

@@ -11,8 +11,13 @@ class ContrastiveBrain(ObjectiveBrain):
     """Continues the pretraining on the task's audio.
 
     Module: objective (``Wav2Vec2Pretraining``). The loss is the mean over
-    the masked frames of the batch.
+    the masked frames of the batch. The codebook's diversity, which is no sum
+    over frames, is that of each micro-batch on each rank, weighted by its
+    masked frames: alone among the losses it depends a little on how an
+    update is cut.
     """
+
+    details = {}
 
     def ready(self, utterances, stage, generator):
         """Random crops with their masked frames and negatives."""
@@ -54,6 +59,10 @@ class ContrastiveBrain(ObjectiveBrain):
         return self.mean(loss[None], batch)
 
     def train_details(self):
-        """Accuracy and codebook use of the last batch."""
-        keys = ("accuracy", "perplexity")
-        return {key: float(self.details[key]) for key in keys}
+        """Accuracy and codebook use of the last batch, if there was one.
+
+        A run that was killed after the last update of an epoch goes on
+        without any.
+        """
+        keys = self.details.keys() & {"accuracy", "perplexity"}
+        return {key: float(self.details[key]) for key in sorted(keys)}

@@ -121,8 +121,9 @@ def padded(utterances, device):
     """One padded batch on the device out of ready utterances.
 
     Signals become ``wavs`` (batch, samples) with ``wav_lens`` (relative) and
-    ``samples`` (counts), and every other tensor of the utterances is padded with its own neutral value
-    (False in masks, -100 in targets) along its first dimension.
+    ``samples`` (counts). Every other tensor of the utterances is padded along
+    its first dimension with its own neutral value: False in masks, -100 in
+    targets, 0 in features.
 
     Example
     -------

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ser_brain.evaluation.outputs import atomic_path
+from ser_brain.files import atomic_path
 
 COLUMN_INCHES = 3.5
 DARK_CELL = 55

@@ -2,14 +2,13 @@
 
 import csv
 import json
-import os
 import platform
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 from ser_brain import __version__
 from ser_brain.errors import InputError
+from ser_brain.files import atomic_path, write_atomically
 
 COLUMNS = ("id", "speaker", "fold", "label", "prediction")
 METRICS = (
@@ -27,50 +26,6 @@ METRICS = (
     "wall_seconds",
 )
 PACKAGES = ("torch", "torchaudio", "speechbrain", "transformers")
-
-
-@contextmanager
-def atomic_path(path):
-    """A temporary path that becomes ``path`` once the block has succeeded.
-
-    A reader sees the old file or the whole new one, never a part of it.
-
-    Arguments
-    ---------
-    path : str or pathlib.Path
-        The file to write; its folder is made when missing.
-
-    Yields
-    ------
-    pathlib.Path
-        Where to write, beside ``path`` and with the same suffix.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written, for example on a full disk.
-
-    Example
-    -------
-    >>> folder = getfixture("tmp_path")
-    >>> with atomic_path(folder / "a.txt") as temporary:
-    ...     _ = temporary.write_text("whole")
-    >>> [file.name for file in folder.iterdir()]
-    ['a.txt']
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror or error}): free "
-            "some space or choose another output folder."
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_predictions(path, rows):
@@ -210,8 +165,9 @@ def write_metrics(path, metrics):
     metrics : dict
         corpus, procedure, scale, fold, seed; UA, WA, macro_f1, recall, n as
         :func:`ser_brain.evaluation.metrics.scores` gives them;
-        audio_seconds_per_second (seconds of audio trained in one second) and
-        wall_seconds (stage -> seconds). More keys are kept as they are.
+        audio_seconds_per_second (stage -> seconds of audio trained in one
+        second) and wall_seconds (stage -> seconds). More keys are kept as
+        they are.
 
     Returns
     -------
@@ -229,8 +185,8 @@ def write_metrics(path, metrics):
     -------
     >>> from ser_brain.evaluation.metrics import scores
     >>> run = dict(corpus="SAVEE", procedure="vft", scale="nano", fold="DC")
-    >>> run |= dict(seed=1, audio_seconds_per_second=90.5)
-    >>> run |= dict(wall_seconds={"train": 60.0, "test": 2.5})
+    >>> run |= dict(seed=1, audio_seconds_per_second={"classifier": 90.5})
+    >>> run |= dict(wall_seconds={"classifier": 60.0})
     >>> file = getfixture("tmp_path") / "metrics.json"
     >>> kept = write_metrics(file, run | scores(["sad"], ["sad"]))
     >>> kept["UA"], "versions" in kept
@@ -241,8 +197,7 @@ def write_metrics(path, metrics):
         raise ValueError(f"metrics.json needs the keys {missing}.")
     metrics = {**metrics, "versions": versions()}
     text = json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False)
-    with atomic_path(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_atomically(path, text + "\n")
     return metrics
 
 

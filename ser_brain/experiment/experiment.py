@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import speechbrain as sb
+import torch
 from speechbrain.dataio.dataloader import SaveableDataLoader
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.train_logger import FileTrainLogger, TensorboardLogger
@@ -23,9 +24,24 @@ from ser_brain.corpora import (
 from ser_brain.corpora.mini import default_target, unpack_mini
 from ser_brain.dataio.audio import read_audio
 from ser_brain.dataio.utterances import CachedReader, as_list, utterance_dataset
-from ser_brain.experiment.settings import Settings, parse_arguments
+from ser_brain.errors import InputError
+from ser_brain.experiment.arguments import parse_arguments
+from ser_brain.experiment.results import drop_results
+from ser_brain.experiment.settings import Settings
 from ser_brain.experiment.stage import Stage
 from ser_brain.files import write_atomically
+
+# SpeechBrain's run options that change what a stage computes.
+RUN_OPTIONS = (
+    "debug",
+    "debug_batches",
+    "debug_epochs",
+    "eval_precision",
+    "optimizer_step_limit",
+    "precision",
+    "remove_vector_weight_decay",
+    "skip_nonfinite_grads",
+)
 
 
 class Experiment:
@@ -94,11 +110,14 @@ class Experiment:
         if variant != "paper":
             settings.apply("variants", variant)
             self.scale = f"{self.scale}-{variant}"
+        if self.run_opts.debug:
+            self.scale = f"{self.scale}-debug"
         settings.apply_overrides()
 
     def _start_processes(self):
         """Data-parallel processes, gloo where there is no GPU."""
         device = self.run_opts.device or sb.utils.distributed.infer_device()
+        check_device(device)
         chosen = {
             "device": device,
             "distributed_backend": "nccl" if "cuda" in device else "gloo",
@@ -118,7 +137,7 @@ class Experiment:
         allow = bool(self.settings.get("allow_incomplete"))
         labels = None
         if self.table is not None:
-            self.data_folder = Path(self.table).parent
+            self.data_folder = Path(self.table).expanduser().parent
             run_on_main(prepare_table, args=[self.table, path])
         else:
             if self.mini:
@@ -200,9 +219,17 @@ class Experiment:
         return self.settings.key(
             section,
             manifest_key(self.entries(ids)),
-            self.run_opts.precision,
+            self._run_options(),
             *depends,
         )
+
+    def _run_options(self):
+        """Those run options that a stage's result depends on."""
+        chosen = {name: self.run_opts[name] for name in RUN_OPTIONS}
+        # The yaml's own holds unless the command line has another.
+        if "max_grad_norm" in self.run_opts.overridden_args:
+            chosen["max_grad_norm"] = self.run_opts.max_grad_norm
+        return chosen
 
     def stage(self, name, folder, key):
         """A stage in ``save/`` of a run folder."""
@@ -210,6 +237,9 @@ class Experiment:
 
     def run_stage(self, stage, work):
         """Runs a stage and keeps its wall time and throughput."""
+        if stage.done is None:
+            # What other settings gave is not this run's result.
+            run_on_main(drop_results, args=[self.folder])
         record = stage.run(work)
         self.wall_seconds[stage.name] = record["seconds"]
         if "audio_per_second" in record:
@@ -264,3 +294,24 @@ class Experiment:
             "fold": self.fold.name,
             "seed": self.seed,
         }
+
+
+def check_device(device):
+    """Refuses a device that this machine does not have.
+
+    Example
+    -------
+    >>> check_device("cpu")
+    >>> check_device("abacus")
+    Traceback (most recent call last):
+    ...
+    ser_brain.errors.InputError: --device abacus cannot be used (...): ...
+    """
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise InputError(
+            f"--device {device} cannot be used ({reason}): give cpu, or cuda "
+            "where there is a GPU and a torch built for it."
+        ) from error

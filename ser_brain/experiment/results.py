@@ -4,16 +4,27 @@ from ser_brain.evaluation.figures import save_confusion
 from ser_brain.evaluation.metrics import confusion, scores
 from ser_brain.evaluation.outputs import (
     summary_table,
-    versions,
     write_metrics,
     write_predictions,
 )
+
+RESULTS = ("predictions.csv", "metrics.json", "confusion.png")
+
+
+def drop_results(folder):
+    """Removes the results of an earlier run from a run folder."""
+    for name in RESULTS:
+        (folder / name).unlink(missing_ok=True)
 
 
 def prediction_rows(experiment, posteriors):
     """Rows of predictions.csv, in the order of the test part."""
     rows = []
-    for key in experiment.fold.test:
+    tested = experiment.fold.test
+    if experiment.run_opts.debug:
+        # SpeechBrain tests a few batches only.
+        tested = [key for key in tested if key in posteriors]
+    for key in tested:
         entry = experiment.manifest[key]
         shares = dict(zip(experiment.classes, posteriors[key]))
         rows.append(
@@ -54,7 +65,6 @@ def write_results(experiment, posteriors):
         "wall_seconds": experiment.wall_seconds,
         "device": str(experiment.run_opts.device),
         "precision": experiment.run_opts.precision,
-        "versions": versions(),
     }
     folder = experiment.folder
     write_predictions(folder / "predictions.csv", rows)
@@ -67,7 +77,7 @@ def write_results(experiment, posteriors):
     save_confusion(folder / "confusion.png", matrix, experiment.classes, title)
     print(f"\n{title}, seed {experiment.seed}\n")
     print(summary_table(metrics))
-    for name in ("predictions.csv", "metrics.json", "confusion.png"):
+    for name in RESULTS:
         print(folder / name)
     if experiment.mini:
         print(next_step(experiment))

@@ -11,9 +11,9 @@ from io import StringIO
 from pathlib import Path
 
 import ruamel.yaml
+import yaml
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 from hyperpyyaml.core import recursive_update
-from speechbrain.utils.run_opts import RunOptions
 
 from ser_brain.errors import InputError
 
@@ -52,37 +52,10 @@ def load_layer(path):
     return tree
 
 
-def parse_arguments(argv):
-    """Splits a command line as SpeechBrain's own parser does.
-
-    Arguments
-    ---------
-    argv : list of str
-        ``hparams/ptapt.yaml --fold 3 --device cpu ...``
-
-    Returns
-    -------
-    tuple
-        Path of the method file, run options, and a dict of overrides.
-
-    Example
-    -------
-    >>> path, options, overrides = parse_arguments(
-    ...     ["hparams/vft.yaml", "--fold", "3", "--device", "cpu"]
-    ... )
-    >>> path.name, options.device, dict(overrides)
-    ('vft.yaml', 'cpu', {'fold': 3})
-    """
-    name, run_opts, text = RunOptions.from_command_line_args(argv)
-    overrides = YAML.load(text) if text else {}
-    if not isinstance(overrides, dict):
-        raise InputError(
-            f"'{text}' is not a setting: write --key value after the yaml."
-        )
-    path = Path(name)
-    if not path.is_file() and (ROOT / name).is_file():
-        path = ROOT / name
-    return path, run_opts, overrides
+def is_section(value):
+    """Whether a setting is a plain mapping, which overrides go into."""
+    tag = getattr(value, "tag", None)
+    return isinstance(value, dict) and not getattr(tag, "value", None)
 
 
 def known_elsewhere(hparams):
@@ -183,13 +156,19 @@ class Settings:
 
     def apply_overrides(self, **more):
         """Applies the command line, then what the run itself decides."""
-        try:
-            recursive_update(self.tree, self.overrides)
-            recursive_update(self.tree, more)
-        except (TypeError, KeyError) as error:
-            raise InputError(
-                f"a setting of the command line does not fit the yaml: {error}."
-            ) from error
+        for key, value in {**self.overrides, **more}.items():
+            both = is_section(self.tree[key]) and is_section(value)
+            # Another choice of classes replaces the corpus' own.
+            if key == "classes" or not both:
+                self.tree[key] = value
+                continue
+            try:
+                recursive_update(self.tree[key], value, must_match=True)
+            except (TypeError, KeyError) as error:
+                raise InputError(
+                    f"--{key} {dict(value)} does not fit the yaml ({error}): "
+                    "give only what the section has."
+                ) from error
 
     def resolved(self, **replaced):
         """The settings as HyperPyYAML text, all references resolved."""
@@ -236,9 +215,20 @@ class Settings:
             if key in self.tree
         }
         neutral = {k: v for k, v in NEUTRAL.items() if k in self.tree}
-        text = self.section_text(name, **neutral, **sources)
+        text = canonical(self.section_text(name, **neutral, **sources))
         parts = "\n".join([text, *map(str, depends)])
         return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def canonical(text):
+    """The same yaml text for the same content: no comments, one layout.
+
+    Example
+    -------
+    >>> canonical("{lr: 1, warm: 2}") == canonical("lr: 1  # high\\nwarm: 2")
+    True
+    """
+    return yaml.serialize(yaml.compose(text), canonical=True)
 
 
 def fingerprint(source):

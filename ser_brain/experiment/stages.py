@@ -11,7 +11,6 @@ import math
 
 import numpy as np
 import torch
-from speechbrain.utils.checkpoints import Checkpointer
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.epoch_loop import EpochCounter
 from tqdm import tqdm
@@ -26,7 +25,9 @@ from ser_brain.clustering import PseudoLabels
 from ser_brain.corpora import split_validation
 from ser_brain.dataio.batches import UpdateSampler
 from ser_brain.dataio.utterances import padded
+from ser_brain.experiment.checkpoints import WholeCheckpointer
 from ser_brain.experiment.results import write_results
+from ser_brain.files import write_atomically
 from ser_brain.inference.classifier import save_classifier
 from ser_brain.lobes.wav2vec import EmotionStateEncoder
 from ser_brain.nnet.losses import inverse_frequency_weights
@@ -41,7 +42,7 @@ def class_weights(experiment, ids, device):
     return inverse_frequency_weights(counts).to(device)
 
 
-def update_sampler(brain_class, experiment, section, ids):
+def update_sampler(experiment, section, ids):
     """The batches of a stage, from its section's batch settings."""
     longest = section["max_seconds"]
     durations = [
@@ -88,7 +89,7 @@ def fit(brain_class, experiment, section, stage, ids, valid=None, **more):
     ObjectiveBrain
         Trained; the best checkpoint loaded if there was validation.
     """
-    sampler = update_sampler(brain_class, experiment, section, ids)
+    sampler = update_sampler(experiment, section, ids)
     if "steps" in section:
         per_epoch = section["steps_per_epoch"]
         epochs = math.ceil(section["steps"] / per_epoch)
@@ -98,7 +99,7 @@ def fit(brain_class, experiment, section, stage, ids, valid=None, **more):
         updates = per_epoch * epochs
     counter = EpochCounter(epochs)
     loader = experiment.loader(ids, sampler)
-    checkpointer = Checkpointer(
+    checkpointer = WholeCheckpointer(
         stage.checkpoints,
         recoverables={
             **section["modules"],
@@ -344,7 +345,7 @@ def fine_tune(experiment, adapted=None, brain_class=UtteranceBrain):
     Returns
     -------
     dict
-        The content of metrics.json.
+        The content of metrics.json, on the main process.
     """
     fold = experiment.fold
     depends = [] if adapted is None else [adapted.key]
@@ -369,7 +370,8 @@ def fine_tune(experiment, adapted=None, brain_class=UtteranceBrain):
         )
         brain.evaluate(loader)
         if if_main_process():
-            save_posteriors(stage, brain.posteriors)
+            text = json.dumps(brain.posteriors)
+            write_atomically(stage.folder / "posteriors.json", text)
             save_classifier(
                 stage.folder,
                 brain.bare("encoder"),
@@ -380,20 +382,7 @@ def fine_tune(experiment, adapted=None, brain_class=UtteranceBrain):
         return throughput(brain)
 
     experiment.run_stage(stage, work)
-    metrics = None
-    if if_main_process():
-        metrics = write_results(experiment, load_posteriors(stage))
-    return metrics
-
-
-def save_posteriors(stage, posteriors):
-    """Keeps the test's posteriors with the stage."""
-    stage.folder.mkdir(parents=True, exist_ok=True)
-    path = stage.folder / "posteriors.json"
-    path.write_text(json.dumps(posteriors), encoding="utf-8")
-
-
-def load_posteriors(stage):
-    """The posteriors that a finished stage left."""
-    path = stage.folder / "posteriors.json"
-    return json.loads(path.read_text(encoding="utf-8"))
+    if not if_main_process():
+        return None
+    text = (stage.folder / "posteriors.json").read_text(encoding="utf-8")
+    return write_results(experiment, json.loads(text))

@@ -229,6 +229,8 @@ class ClusterHeads(nn.Module):
         The k of each k-means.
     hidden : int
         Size of each classifier's hidden layer.
+    relu_frames : bool
+        ReLU on every frame first, as the released code alone does.
 
     Example
     -------
@@ -237,8 +239,11 @@ class ClusterHeads(nn.Module):
     [(2, 5, 3), (2, 5, 7)]
     """
 
-    def __init__(self, dim, n_clusters=(64, 512, 4096), hidden=256):
+    def __init__(
+        self, dim, n_clusters=(64, 512, 4096), hidden=256, relu_frames=False
+    ):
         super().__init__()
+        self.relu_frames = relu_frames
         self.n_clusters = tuple(n_clusters)
         self.classifiers = nn.ModuleList(
             tanh_classifier(dim, hidden, k) for k in self.n_clusters
@@ -246,6 +251,8 @@ class ClusterHeads(nn.Module):
 
     def forward(self, x):
         """A list of logits (..., k), one for each k, of x (..., dim)."""
+        if self.relu_frames:
+            x = x.relu()
         return [classifier(x) for classifier in self.classifiers]
 
 

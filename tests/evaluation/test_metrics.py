@@ -2,7 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import (
+    given,
+    settings,
+    strategies as st,
+)
 from sklearn import metrics as golden
 
 from ser_brain.evaluation import metrics
@@ -15,6 +19,7 @@ pairs = st.lists(
 
 @settings(deadline=None)
 @pytest.mark.filterwarnings("ignore:y_pred contains classes")
+@pytest.mark.filterwarnings("ignore:A single label was found")
 @given(pairs)
 def test_scores_equal_scikit_learns(pair):
     """Any labels: the four scores are scikit-learn's."""

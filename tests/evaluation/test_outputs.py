@@ -3,7 +3,11 @@
 import json
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import (
+    given,
+    settings,
+    strategies as st,
+)
 
 from ser_brain.errors import InputError
 from ser_brain.evaluation import outputs
@@ -15,7 +19,7 @@ RUN = {
     "scale": "nano",
     "fold": "DC",
     "seed": 1,
-    "audio_seconds_per_second": 12.5,
+    "audio_seconds_per_second": {"train": 12.5},
     "wall_seconds": {"train": 3.0},
 }
 
@@ -105,23 +109,15 @@ def test_missing_predictions(tmp_path):
 
 
 def test_failed_write_keeps_the_old_file(tmp_path):
-    """A write that fails half-way leaves the old file and nothing else."""
-    file = tmp_path / "metrics.json"
-    file.write_text("old")
-    with pytest.raises(RuntimeError):
-        with outputs.atomic_path(file) as temporary:
-            temporary.write_text("half")
-            raise RuntimeError
-    assert file.read_text() == "old"
+    """A row that cannot be written leaves the old file and no other."""
+    file = tmp_path / "predictions.csv"
+    outputs.write_predictions(file, [row()])
+    before = file.read_bytes()
+    with pytest.raises(TypeError):
+        bad = row(posteriors={"anger": 0.25, "fear": "much"})
+        outputs.write_predictions(file, [row(), bad])
+    assert file.read_bytes() == before
     assert list(tmp_path.iterdir()) == [file]
-
-
-def test_full_disk_is_one_sentence():
-    """/dev/full answers every write as a full disk does."""
-    with pytest.raises(InputError, match="No space left.*free some space"):
-        with outputs.atomic_path("/tmp/metrics.json"):
-            with open("/dev/full", "w") as full:
-                full.write("{}")
 
 
 def test_metrics_hold_what_a_table_needs(tmp_path):

@@ -10,6 +10,7 @@ that is computed in several parts.
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
@@ -65,8 +66,10 @@ def normalize_clips(wavs, samples, eps=1e-7):
     tensor([[-1.,  1.,  0.]])
     """
     valid = valid_frames(samples, wavs.shape[1])
-    mean = (wavs * valid).sum(1, keepdim=True) / samples[:, None]
-    centred = (wavs - mean) * valid
+    # Padding may hold anything, NaN too: drop it before any arithmetic.
+    wavs = wavs.masked_fill(~valid, 0)
+    mean = wavs.sum(1, keepdim=True) / samples[:, None]
+    centred = (wavs - mean).masked_fill(~valid, 0)
     var = centred.square().sum(1, keepdim=True) / samples[:, None]
     return centred / (var + eps).sqrt()
 
@@ -84,7 +87,8 @@ def load_model(model_class, source):
     Raises
     ------
     ValueError
-        If the folder holds another kind of model.
+        If the folder holds another kind of model, or weights that are
+        damaged or lack a part of this one.
     OSError
         If the source is no folder and the hub does not give it.
     """
@@ -103,7 +107,24 @@ def load_model(model_class, source):
             f"'{config.get('model_type')}', not 'wav2vec2': give a wav2vec "
             "2.0 checkpoint in transformers' format."
         )
-    return model_class.from_pretrained(source, dtype=torch.float32)
+    try:
+        model, found = model_class.from_pretrained(
+            source, dtype=torch.float32, output_loading_info=True
+        )
+    except (SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"the weights of {source} are damaged or do not fit its "
+            f"config.json ({reason}): copy it again."
+        ) from error
+    if found["missing_keys"]:
+        # transformers would fill them with random numbers.
+        parts = sorted({key.split(".")[0] for key in found["missing_keys"]})
+        raise ValueError(
+            f"{source} lacks weights of {model_class.__name__} "
+            f"({', '.join(parts)}): give a checkpoint of the whole model."
+        )
+    return model
 
 
 class Wav2Vec2(nn.Module):

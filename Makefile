@@ -1,0 +1,50 @@
+# make demo | test | lint | clean. The first three set up .venv when it is
+# missing or stale. Another interpreter: make test PYTHON=python3.12. More
+# arguments for what is run: make test ARGS=tests/nnet
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup demo test lint clean
+
+help:
+	@echo "make setup  install the package and its tools into $(VENV)"
+	@echo "make demo   all of P-TAPT on the embedded mini corpus"
+	@echo "make test   tests and the examples of the docstrings"
+	@echo "make lint   ruff, as SpeechBrain sets it"
+	@echo "make clean  remove what these made, but not results/"
+
+setup: $(STAMP)
+
+# A virtual environment holds absolute paths, of itself and of the Python it
+# was made from: one that was moved, or has lost its Python, is stale too.
+ifneq ($(shell test -x $(BIN)/python && cat $(STAMP) 2>/dev/null),$(CURDIR))
+.PHONY: $(STAMP)
+endif
+
+$(STAMP): setup.py
+	test -x $(BIN)/python || $(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --editable '.[dev]'
+	echo '$(CURDIR)' > $@
+
+# The card's own command, where no corpus is configured.
+demo: $(STAMP)
+	env -u IEMOCAP_ROOT $(BIN)/python recipes/IEMOCAP/train_ptapt.py \
+		hparams/ptapt.yaml --fold 3 $(ARGS)
+
+# One file stays in one process, so that what its tests share is made once.
+test: $(STAMP)
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 \
+		$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,122 @@
+"""Does the full-size architecture fit? A few steps of each objective.
+
+    python benchmarks/full_size.py --data_folder /path/to/SAVEE --steps 2
+
+wav2vec2-base and wav2vec_large with random weights (a fit needs no more),
+batch 64 of real SAVEE clips, every recipe as a user runs it. Prints peak
+memory and seconds for each and writes benchmarks/results/full_size.json.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from transformers import Wav2Vec2Config, Wav2Vec2ForPreTraining
+
+from ser_brain.lobes.wav2vec import Wav2Vec
+
+ROOT = Path(__file__).resolve().parents[1]
+EXTRACTOR = [(512, 10, 5), (512, 8, 4)] + [(512, 4, 2)] * 3 + [(512, 1, 1)] * 2
+WAV2VEC_LARGE = {
+    "conv_feature_layers": str(EXTRACTOR),
+    "conv_aggregator_layers": str([(512, k, 1) for k in range(2, 14)]),
+    "skip_connections_agg": True,
+    "skip_connections_feat": False,
+    "log_compression": True,
+    "agg_zero_pad": True,
+    "residual_scale": 0.5,
+}
+
+
+def random_checkpoints(folder):
+    """wav2vec2-base and wav2vec_large, as their publishers store them."""
+    torch.manual_seed(0)
+    Wav2Vec2ForPreTraining(Wav2Vec2Config()).save_pretrained(folder / "base")
+    large = Wav2Vec.from_options(WAV2VEC_LARGE)
+    large.save_pretrained(folder / "large")
+    return folder / "base", folder / "large"
+
+
+def run(script, procedure, options):
+    """One recipe in a process of its own: seconds and peak memory in GB."""
+    command = [
+        sys.executable,
+        str(ROOT / "recipes" / "SAVEE" / f"{script}.py"),
+        str(ROOT / "hparams" / f"{procedure}.yaml"),
+    ]
+    for key, value in options.items():
+        command += [f"--{key}", str(value)]
+    begun = time.time()
+    process = subprocess.Popen(command, cwd=ROOT)
+    _, status, usage = os.wait4(process.pid, 0)
+    return {
+        "exit_code": os.waitstatus_to_exitcode(status),
+        "seconds": round(time.time() - begun, 1),
+        "peak_memory_gb": round(usage.ru_maxrss / 2**20, 2),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--data_folder", required=True)
+    parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--batch_size", type=int, default=64)
+    parser.add_argument("--micro_batch_seconds", type=float, default=60.0)
+    parser.add_argument("--only", nargs="*", default=["vft", "tapt", "ptapt"])
+    args = parser.parse_args()
+    results = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        base, large = random_checkpoints(Path(scratch))
+        common = {
+            "data_folder": args.data_folder,
+            "fold": "DC",
+            "wav2vec2": base,
+            "num_workers": 0,
+            "epochs": 1,
+            "batch_size": args.batch_size,
+            "micro_batch_seconds": args.micro_batch_seconds,
+            "results": scratch,
+        }
+        adaptation = {"adaptation_steps": args.steps}
+        clusters = {
+            "wav2vec": large,
+            "states_steps": args.steps,
+            "states_batch_size": args.batch_size,
+        }
+        options = {
+            "vft": common,
+            "tapt": {
+                **common,
+                **adaptation,
+                "adaptation_batch_size": args.batch_size,
+            },
+            "ptapt": {**common, **adaptation, **clusters},
+        }
+        for procedure in args.only:
+            script = f"train_{procedure}"
+            results[procedure] = run(script, procedure, options[procedure])
+            print(procedure, results[procedure], flush=True)
+    report = {
+        "settings": vars(args) | {"data_folder": "SAVEE"},
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+            "cuda": torch.cuda.is_available(),
+            "torch": torch.__version__,
+        },
+        "results": results,
+    }
+    path = ROOT / "benchmarks" / "results" / "full_size.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

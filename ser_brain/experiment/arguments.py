@@ -1,0 +1,163 @@
+"""The command line: a method file, run options and overrides, checked."""
+
+import contextlib
+import io
+from pathlib import Path
+
+import ruamel.yaml
+from ruamel.yaml.error import YAMLError
+from speechbrain.utils.run_opts import RunOptions
+
+from ser_brain.errors import InputError
+from ser_brain.experiment.settings import ROOT, YAML, load_layer
+
+# Settings that are text although the yaml has none.
+PATHS = ("data_folder", "manifest", "wav2vec")
+# Numbers that no yaml gives a value.
+NUMBERS = ("micro_batch_seconds",)
+# Whole numbers above 0 that may be 0.
+MAY_BE_ZERO = ("seed", "num_workers")
+
+
+def parse_arguments(argv):
+    """Splits a command line as SpeechBrain's own parser does.
+
+    Arguments
+    ---------
+    argv : list of str
+        ``hparams/ptapt.yaml --fold 3 --device cpu ...``
+
+    Returns
+    -------
+    tuple
+        Path of the method file, run options, and a dict of overrides.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or a value is of another kind than the yaml's.
+
+    Example
+    -------
+    >>> path, options, overrides = parse_arguments(
+    ...     ["hparams/vft.yaml", "--fold", "03", "--lr", "5e-5"]
+    ... )
+    >>> path.name, options.precision, overrides
+    ('vft.yaml', 'fp32', {'fold': '03', 'lr': 5e-05})
+    """
+    name, run_opts, text = _speechbrain_arguments(argv)
+    if run_opts.test_only:
+        raise InputError(
+            "--test_only would test a model without training: leave it out, "
+            "a finished run is not trained again."
+        )
+    path = Path(name)
+    if not path.is_file() and (ROOT / name).is_file():
+        path = ROOT / name
+    method = load_layer(path)
+    overrides, typed = _read_overrides(text)
+    for key in overrides.keys() & method.keys():
+        if key == "classes" and not isinstance(overrides[key], dict):
+            raise InputError(
+                f"--classes is {overrides[key]!r}: give a mapping of classes "
+                "to labels, as '{happy: [hap, exc], sad: [sad]}'."
+            )
+        if isinstance(method[key], str) or key in PATHS:
+            # As it was typed: speaker 03 is not the number 3.
+            overrides[key] = _text(overrides[key], typed[key])
+        else:
+            check_kind(key, overrides[key], method[key])
+    return path, run_opts, overrides
+
+
+def _speechbrain_arguments(argv):
+    """SpeechBrain's parser; its complaint as one sentence."""
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return RunOptions.from_command_line_args(argv)
+    except SystemExit as end:
+        if end.code == 0:
+            raise
+        reason = complaint.getvalue().strip().rsplit("error: ", 1)[-1]
+        raise InputError(
+            f"the command line cannot be read ({reason}): give a yaml file "
+            "and then --key value, as hparams/ptapt.yaml --fold 3."
+        ) from end
+
+
+def _read_overrides(text):
+    """Overrides as yaml reads them, and as they were typed."""
+    if not text:
+        return {}, {}
+    try:
+        overrides = YAML.load(text)
+        typed = ruamel.yaml.YAML(typ="base").load(text)
+    except YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"'{' '.join(text.split())}' is not yaml ({reason}): write --key "
+            "value, with quotes where the value holds : { [ or #."
+        ) from error
+    if not isinstance(overrides, dict):
+        raise InputError(
+            f"'{text}' is not a setting: write --key value after the yaml."
+        )
+    return overrides, typed
+
+
+def _text(value, typed):
+    """A value as it was typed; null is none."""
+    return None if value is None else str(typed)
+
+
+def check_kind(key, value, default):
+    """Refuses a value of another kind than the yaml's.
+
+    Arguments
+    ---------
+    key : str
+        The setting.
+    value : object
+        What the command line gives.
+    default : object
+        What the yaml has. Where it is no number, switch or list, anything
+        goes.
+
+    Raises
+    ------
+    InputError
+        Saying what to give.
+
+    Example
+    -------
+    >>> check_kind("epochs", 3, 15)
+    >>> check_kind("epochs", "many", 15)
+    Traceback (most recent call last):
+    ...
+    ser_brain.errors.InputError: --epochs is 'many': give a whole number ...
+    """
+    if key in NUMBERS and value is not None:
+        default = 1.0
+    if isinstance(default, bool):
+        # A switch without a value is on.
+        fits, wanted = value is None or isinstance(value, bool), "true or false"
+    elif isinstance(default, int) and default > 0:
+        least = 0 if key in MAY_BE_ZERO else 1
+        fits = is_number(value, int) and value >= least
+        wanted = f"a whole number of at least {least}, as {default}"
+    elif isinstance(default, (int, float)):
+        fits = is_number(value, (int, float)) and value >= 0
+        wanted = f"a number of at least 0, as {default}"
+    elif isinstance(default, list):
+        fits = isinstance(value, list)
+        wanted = f"a list, as '{list(default)}'"
+    else:
+        return
+    if not fits:
+        raise InputError(f"--{key} is {value!r}: give {wanted}.")
+
+
+def is_number(value, kind):
+    """Whether a value is a number of a kind; True and False are none."""
+    return isinstance(value, kind) and not isinstance(value, bool)

@@ -1,0 +1,4 @@
+"""A trained run, usable on new audio."""
+
+from ser_brain.inference.classifier import load_classifier, save_classifier
+from ser_brain.inference.recognizer import EmotionRecognizer

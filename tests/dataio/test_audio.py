@@ -1,0 +1,78 @@
+"""Audio files of every rate and channel count to mono at 16 kHz."""
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from scipy.signal import resample_poly
+
+from ser_brain.dataio.audio import read_audio
+from ser_brain.errors import InputError
+
+
+def _tone(hertz, rate, seconds=0.5):
+    return 0.5 * np.sin(
+        2 * np.pi * hertz * np.arange(int(rate * seconds)) / rate
+    )
+
+
+def test_real_speech_is_resampled(shared_corpora):
+    paths = sorted(shared_corpora.rglob("*.flac"))[:400:100]
+    assert paths
+    for path in paths:
+        samples, rate = soundfile.read(path, always_2d=True)
+        expected = resample_poly(samples.mean(1), 16000, rate)
+        found = read_audio(path)
+        assert found.dtype == torch.float32
+        assert abs(len(found) - len(samples) * 16000 / rate) < 2
+        shared = min(len(found), len(expected))
+        error = found.numpy()[:shared] - expected[:shared]
+        assert error.std() < 0.03 * expected.std()
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 22050, 48000])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_any_rate_and_channel_count(tmp_path, rate, channels, suffix):
+    path = tmp_path / f"clip.{suffix}"
+    tone = np.repeat(_tone(440, rate)[:, None], channels, axis=1)
+    soundfile.write(path, tone, rate)
+
+    wav = read_audio(path)
+
+    assert wav.shape == (8000,)
+    middle = slice(400, -400)
+    expected = torch.from_numpy(_tone(440, 16000)).float()
+    assert (wav - expected)[middle].abs().max() < 0.01
+
+
+def test_channels_are_averaged(tmp_path):
+    path = tmp_path / "stereo.wav"
+    left = _tone(300, 16000)
+    soundfile.write(path, np.stack([left, -left], axis=1), 16000)
+    assert read_audio(path).abs().max() < 1e-4
+
+
+def test_another_rate_can_be_asked_for(tmp_path):
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, _tone(440, 16000), 16000)
+    assert read_audio(path, sample_rate=8000).shape == (4000,)
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [(None, "cannot be read"), (b"", "cannot be read"), (b"RIFFxx", "cannot")],
+)
+def test_what_is_no_audio_is_refused(tmp_path, content, message):
+    path = tmp_path / "clip.wav"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=f"clip.wav {message}"):
+        read_audio(path)
+
+
+def test_a_file_without_samples_is_refused(tmp_path):
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, np.zeros(0), 16000)
+    with pytest.raises(InputError, match="clip.wav holds no samples"):
+        read_audio(path)

@@ -1,0 +1,302 @@
+"""The yaml files agree with each other and with the paper."""
+
+import re
+
+import pytest
+import yaml
+from hypothesis import (
+    given,
+    settings as hypothesis_settings,
+    strategies as st,
+)
+from recipe_runs import ROOT, YAMLS
+
+from ser_brain.errors import InputError
+from ser_brain.experiment.arguments import parse_arguments
+from ser_brain.experiment.settings import Settings
+
+HPARAMS = ROOT / "hparams"
+ADAM = "!name:torch.optim.Adam"
+RUN = {"run_folder": "RUN", "n_classes": 4}
+SPAN_MASK = {
+    "time_prob": 0.08,
+    "time_span": 15,
+    "min_time_spans": 2,
+    "feature_prob": 0.05,
+    "feature_span": 64,
+    "min_feature_spans": 1,
+}
+
+
+class PlainLoader(yaml.SafeLoader):
+    """Reads !new: and the like as the values below them."""
+
+
+def untagged(loader, suffix, node):
+    """A tagged node's value; a tag without one stands for itself."""
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return node.value or f"!{suffix}"
+
+
+PlainLoader.add_multi_constructor("!", untagged)
+
+
+def resolved(method, corpus=None, variant=None, **overrides):
+    """All of a method's settings as plain Python values."""
+    merged = Settings(HPARAMS / f"{method}.yaml", overrides)
+    if corpus:
+        merged.apply("corpora", corpus)
+    if variant:
+        merged.apply("variants", variant)
+    merged.apply_overrides(**RUN)
+    return yaml.load(merged.resolved(), PlainLoader)
+
+
+def blocks(method):
+    """Top-level settings of a yaml file as text, headings left out."""
+    text = (HPARAMS / f"{method}.yaml").read_text()
+    text = re.sub(r"^#.*\n", "", text, flags=re.MULTILINE)
+    found = re.split(r"^(?=\w+:)", text, flags=re.MULTILINE)[1:]
+    return {block.split(":")[0]: block.strip() for block in found}
+
+
+@pytest.mark.parametrize("method", ["vft", "tapt", "pseudo"])
+def test_shared_settings_are_the_same_text(method):
+    ours, others = blocks(method), blocks("ptapt")
+    differing = {
+        key for key in ours.keys() & others.keys() if ours[key] != others[key]
+    }
+    # The objective, and which encoder is fine-tuned, are the method.
+    own = {"vft": {"fine_tuning"}, "tapt": {"adaptation"}, "pseudo": set()}
+    assert differing == own[method]
+
+
+def test_fine_tuning_differs_in_its_encoder_alone():
+    source = re.compile(r"^ +source: .*$", re.MULTILINE)
+    texts = [
+        source.sub("", blocks(method)["fine_tuning"])
+        for method in ("vft", "tapt", "ptapt")
+    ]
+    assert texts[0] == texts[1] == texts[2]
+
+
+def test_layers_set_only_what_a_method_has():
+    known = {key for method in YAMLS.values() for key in blocks(method)}
+    for path in HPARAMS.glob("*/*.yaml"):
+        layer = yaml.load(path.read_text(), PlainLoader)
+        assert layer.keys() <= known, path
+
+
+@pytest.mark.parametrize(
+    "corpus, epochs, batch_size, fold_by, classes",
+    [("iemocap", 15, 64, "session", 4), ("savee", 30, 32, "speaker", 7)],
+)
+@pytest.mark.parametrize("method", ["vft", "tapt", "ptapt"])
+def test_fine_tuning_is_the_papers(
+    method, corpus, epochs, batch_size, fold_by, classes
+):
+    whole = resolved(method, corpus)
+    section = whole["fine_tuning"]
+    assert section["epochs"] == epochs
+    assert section["batch_size"] == batch_size
+    assert whole["fold_by"] == fold_by
+    assert len(whole["classes"]) == classes
+    assert section["opt_class"] == {"lr": 1e-4}
+    assert section["lr_schedule"] == {"lr": 1e-4}
+    assert section["max_grad_norm"] == float("inf")
+    assert section["max_seconds"] == 10
+    assert section["test_batch_size"] == 1
+    assert section["augment"] is None
+    encoder = section["modules"]["encoder"]
+    assert encoder["freeze_front_end"] is True
+    assert encoder["span_mask"] == SPAN_MASK
+    head = section["modules"]["head"]
+    assert not head["relu_frames"] and not head["drop_last_frame"]
+    assert "hidden" not in head
+    source = "facebook/wav2vec2-base" if method == "vft" else "RUN/save/adapted"
+    assert encoder["source"] == source
+
+
+def test_happy_and_excited_are_one_class():
+    assert resolved("vft", "iemocap")["classes"] == {
+        "angry": ["ang"],
+        "happy": ["hap", "exc"],
+        "neutral": ["neu"],
+        "sad": ["sad"],
+    }
+
+
+def test_contrastive_adaptation_is_the_papers():
+    section = resolved("tapt")["adaptation"]
+    assert section["steps"] == 20000
+    assert section["batch_size"] == 64
+    assert section["buckets"] > 1
+    assert section["max_seconds"] == 10
+    assert section["max_grad_norm"] == float("inf")
+    assert section["lr_schedule"] == {"lr": 1e-4, "warm": 100, "flat": 0.05}
+    objective = section["modules"]["objective"]
+    assert objective == {
+        "source": "facebook/wav2vec2-base",
+        "mask_prob": 0.65,
+        "mask_length": 10,
+        "num_negatives": 100,
+        "min_masks": 2,
+        "diversity_weight": 0.1,
+        "padding_mask": True,
+    }
+
+
+@pytest.mark.parametrize("method", ["pseudo", "ptapt"])
+def test_emotion_states_are_the_papers(method):
+    whole = resolved(method)
+    section = whole["emotion_states"]
+    assert section["steps"] == 10000
+    assert section["batch_size"] == 64
+    assert section["valid_fraction"] == 0.1
+    assert section["max_seconds"] == float("inf")
+    assert section["lr_schedule"] == {"lr": 1e-4, "warm": 0.05, "flat": 0.05}
+    modules = section["modules"]
+    assert modules["encoder"]["span_mask"] == SPAN_MASK
+    assert modules["frame_head"]["dim"] == 512
+    assert modules["frame_head"]["hidden"] == 128
+    assert modules["utterance_head"]["hidden"] == 128
+    assert modules["utterance_head"]["pooling"] == {"dim": 512, "hidden": 256}
+    ensemble = whole["clusters"]["ensemble"]
+    assert ensemble["n_clusters"] == [64, 512, 4096]
+    assert ensemble["iterations"] == 20
+
+
+def test_cluster_prediction_is_the_papers():
+    section = resolved("ptapt")["adaptation"]
+    assert section["steps"] == 20000
+    assert section["batch_seconds"] == 250
+    assert "batch_size" not in section
+    assert section["buckets"] > 1
+    assert section["max_seconds"] == 10
+    assert (section["mask_prob"], section["mask_length"]) == (0.06, 15)
+    assert section["min_masks"] == 2
+    assert section["lr_schedule"] == {"lr": 1e-4, "warm": 100, "flat": 0.05}
+    modules = section["modules"]
+    assert modules["encoder"]["freeze_front_end"] is True
+    assert modules["heads"]["hidden"] == 256
+    assert modules["heads"]["n_clusters"] == [64, 512, 4096]
+
+
+@pytest.mark.parametrize("method", ["pseudo", "tapt", "ptapt"])
+def test_every_optimizer_is_plain_adam(method):
+    text = (HPARAMS / f"{method}.yaml").read_text()
+    after = re.findall(r"opt_class: (\S+)\n +(.*)\n +(\S+)", text)
+    assert after
+    for kind, first, following in after:
+        assert kind == ADAM
+        assert first.startswith("lr: !ref <")
+        assert following == "lr_schedule:"
+
+
+def test_released_code_switches_every_difference():
+    tapt = resolved("tapt", variant="released_code")
+    objective = tapt["adaptation"]["modules"]["objective"]
+    assert (objective["mask_prob"], objective["mask_length"]) == (0.05, 10)
+    assert objective["padding_mask"] is False
+    for method in ("vft", "tapt", "ptapt"):
+        whole = resolved(method, variant="released_code")
+        head = whole["fine_tuning"]["modules"]["head"]
+        assert head["relu_frames"] and head["drop_last_frame"]
+
+
+def key_of(section="fine_tuning", **overrides):
+    """The key of a section under some overrides."""
+    merged = Settings(HPARAMS / "vft.yaml", overrides)
+    merged.apply_overrides(**RUN)
+    return merged.key(section, "data")
+
+
+@given(lr=st.floats(1e-6, 1), workers=st.integers(0, 9), hours=st.floats(0, 9))
+@hypothesis_settings(deadline=None, max_examples=10)
+def test_key_changes_with_what_is_computed_only(lr, workers, hours):
+    plain = key_of()
+    assert key_of(num_workers=workers, audio_cache_hours=hours) == plain
+    assert (key_of(lr=lr) == plain) == (lr == 1e-4)
+
+
+def test_key_follows_the_weights_not_their_place(tmp_path):
+    keys = []
+    for name, weights in (("a", b"1"), ("b", b"1"), ("c", b"2")):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(weights)
+        keys.append(key_of(wav2vec2=str(folder)))
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_later_layers_win():
+    merged = Settings(HPARAMS / "vft.yaml", {"epochs": 7, "wav2vec2": "w"})
+    merged.apply("corpora", "savee")
+    merged.apply("scale", "nano")
+    merged.apply_overrides(**RUN)
+    assert merged.value("epochs") == 7
+    assert merged.value("corpus") == "SAVEE"
+    assert merged.value("batch_size") == 16
+    assert (
+        yaml.load(merged.resolved(), PlainLoader)["fine_tuning"]["epochs"] == 7
+    )
+
+
+def test_fold_is_text_as_typed():
+    _, _, overrides = parse_arguments(["hparams/vft.yaml", "--fold", "03"])
+    assert overrides == {"fold": "03"}
+
+
+def test_a_switch_needs_no_value():
+    argv = ["hparams/vft.yaml", "--allow_incomplete"]
+    path, _, overrides = parse_arguments(argv)
+    assert Settings(path, overrides).get("allow_incomplete") is True
+
+
+def test_classes_of_the_command_line_replace_the_corpus_own():
+    merged = Settings(HPARAMS / "vft.yaml", {"classes": {"sad": ["sad"]}})
+    merged.apply("corpora", "iemocap")
+    merged.apply_overrides(**RUN)
+    assert merged.value("classes") == {"sad": ["sad"]}
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["--epochs", "many"], "--epochs is 'many': give a whole number"),
+        (["--epochs", "0"], "--epochs is 0: give a whole number of at least 1"),
+        (["--epochs", "1.5"], "--epochs is 1.5: give a whole number"),
+        (["--lr", "-1"], "--lr is -1: give a number of at least 0"),
+        (["--lr"], "--lr is None: give a number"),
+        (["--n_clusters", "64"], "--n_clusters is 64: give a list"),
+        (["--front_end_cache", "2"], "--front_end_cache is 2: give true or"),
+        (["--classes", "sad"], "--classes is 'sad': give a mapping"),
+        (["--micro_batch_seconds", "x"], "--micro_batch_seconds is 'x'"),
+        (["--lr", "[1"], "is not yaml"),
+        (["--lr", "1", "--lr", "2"], "is not yaml"),
+        (["junk"], "is not a setting"),
+        (["--precision", "fp8"], "invalid choice: 'fp8'"),
+        (["--test_only"], "leave it out"),
+    ],
+)
+def test_junk_on_the_command_line(words, sentence):
+    with pytest.raises(InputError) as refused:
+        parse_arguments(["hparams/ptapt.yaml", *words])
+    assert sentence in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("argv", [[], ["--fold", "3"], ["hparams/no.yaml"]])
+def test_no_method_file(argv):
+    with pytest.raises(InputError) as refused:
+        parse_arguments(argv)
+    assert "hparams/ptapt.yaml" in str(refused.value)
+
+
+def test_a_section_takes_only_what_it_has():
+    merged = Settings(HPARAMS / "vft.yaml", {"fine_tuning": {"max_hours": 1}})
+    with pytest.raises(InputError, match="max_hours"):
+        merged.apply_overrides()

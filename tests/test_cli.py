@@ -1,0 +1,184 @@
+"""The console command, in its own process where that is the point."""
+
+import csv
+import io
+import json
+import runpy
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from ser_brain import cli
+from ser_brain.inference import EmotionRecognizer, save_classifier
+from ser_brain.lobes.wav2vec2 import Wav2Vec2
+from ser_brain.nnet.heads import UtteranceHead
+
+CLASSES = ["angry", "neutral", "sad"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, tiny_wav2vec2):
+    """A run folder with a small random classifier."""
+    folder = tmp_path_factory.mktemp("results") / "seed_1"
+    save_classifier(
+        folder / "save" / "classifier",
+        Wav2Vec2(tiny_wav2vec2),
+        UtteranceHead(32, len(CLASSES)),
+        CLASSES,
+    )
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """Two files of unlike rate, channels and format."""
+    folder = tmp_path_factory.mktemp("clips")
+    draws = np.random.default_rng(0)
+    paths = [folder / "one, or two.wav", folder / "three.flac"]
+    soundfile.write(paths[0], 0.1 * draws.standard_normal((9000, 2)), 22050)
+    soundfile.write(paths[1], 0.1 * draws.standard_normal(6000), 8000)
+    return [str(path) for path in paths]
+
+
+def test_predict_in_three_forms(run, clips, capsys):
+    """Table, CSV and JSON tell what EmotionRecognizer tells."""
+    recognizer = EmotionRecognizer.from_run(run)
+    expected = [recognizer.classify_file(path) for path in clips]
+
+    assert cli.main(["predict", run, *clips, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["file"] for row in rows] == clips
+    for row, (posteriors, score, _, label) in zip(rows, expected):
+        assert list(row["posteriors"]) == CLASSES
+        assert list(row["posteriors"].values()) == posteriors[0].tolist()
+        assert (row["label"], row["score"]) == (label[0], score.item())
+
+    assert cli.main(["predict", run, *clips, "--csv"]) == 0
+    lines = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    for line, row in zip(lines, rows, strict=True):
+        assert (line["file"], line["label"]) == (row["file"], row["label"])
+        assert float(line["sad"]) == pytest.approx(
+            row["posteriors"]["sad"], abs=1e-6
+        )
+
+    assert cli.main(["predict", run, *clips]) == 0
+    head, *table = capsys.readouterr().out.splitlines()
+    assert head.split() == ["file", "label", *CLASSES]
+    assert len({len(line) for line in (head, *table)}) == 1
+    assert [line.startswith(path) for line, path in zip(table, clips)]
+
+
+def test_one_bad_file_prints_one_sentence_and_no_row(run, clips, capsys):
+    """Exit code 2; what was classified before it is not printed."""
+    assert cli.main(["predict", run, *clips, "/nowhere.wav"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: /nowhere.wav cannot be read")
+    assert err.count("\n") == 1
+
+
+def test_the_command_starts_quickly():
+    """As typed in a shell; torch is not imported to print the help."""
+    script = "import sys; from ser_brain.cli import build_parser as p;"
+    script += "p().print_help(); sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True)
+    assert done.returncode == 0
+    assert b"doctor" in done.stdout and b"predict" in done.stdout
+
+
+def test_no_run_and_no_command(capsys):
+    """The sentence of a missing run; argparse's own for no command."""
+    assert cli.main(["predict", "/none", "a.wav"]) == 2
+    assert capsys.readouterr().err.startswith("error: /none is no folder")
+    with pytest.raises(SystemExit, match="2"):
+        cli.main([])
+
+
+@pytest.mark.parametrize(
+    "argv, sentence",
+    [
+        (["baseline", "--corpus", "CREMA"], "'CREMA'"),
+        (["baseline", "--corpus", "SAVEE"], "SAVEE_ROOT"),
+        (
+            ["baseline", "--corpus", "SAVEE", "--data_folder", "/none"],
+            "/none",
+        ),
+    ],
+)
+def test_baseline_without_a_corpus(argv, sentence, capsys, monkeypatch):
+    """The sentence names what to mend."""
+    monkeypatch.delenv("SAVEE_ROOT", raising=False)
+    assert cli.main(argv) == 2
+    err = capsys.readouterr().err
+    assert sentence in err and err.count("\n") == 1
+
+
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
+def test_baseline_is_a_module_too(capsys, monkeypatch):
+    """python -m ser_brain.evaluation.baseline is the same command."""
+    monkeypatch.setattr("sys.argv", ["baseline", "--corpus", "CREMA"])
+    with pytest.raises(SystemExit, match="2"):
+        runpy.run_module("ser_brain.evaluation.baseline", run_name="__main__")
+    assert "'CREMA'" in capsys.readouterr().err
+
+
+def doctors_lines(capsys):
+    """The doctor's exit code and its lines by their names."""
+    code = cli.main(["doctor"])
+    lines = capsys.readouterr().out.splitlines()
+    found = {}
+    for line, after in zip(lines, [*lines[1:], ""]):
+        if line.startswith("  ok  ") or line.startswith("  gap "):
+            found[line[6:30].strip()] = line + "\n" + after
+    return code, found
+
+
+def test_doctor_looks_at_everything(capsys, monkeypatch, tmp_path):
+    """Each gap has an arrow below it; gaps of data stop nothing."""
+    for name in ("IEMOCAP_ROOT", "SAVEE_ROOT", "WAV2VEC_LARGE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    code, found = doctors_lines(capsys)
+    assert code == 0
+    assert {"python", "torch", "speechbrain", "transformers"} <= set(found)
+    assert found["torch with torchaudio"].startswith("  ok")
+    for name in ("IEMOCAP", "SAVEE", "wav2vec_large.pt"):
+        assert found[name].startswith("  gap")
+    assert "SAVEE_ROOT" in found["SAVEE"]
+    assert all(("-> " in t) == t.startswith("  gap") for t in found.values())
+
+
+def test_doctor_tells_corpora_apart(capsys, monkeypatch, tmp_path):
+    """A folder that is gone, a few clips, another corpus."""
+    clip = tmp_path / "AudioData" / "DC" / "a01.wav"
+    clip.parent.mkdir(parents=True)
+    soundfile.write(clip, np.zeros(800), 16000)
+    monkeypatch.setenv("SAVEE_ROOT", str(tmp_path))
+    monkeypatch.setenv("IEMOCAP_ROOT", str(tmp_path))
+    _, found = doctors_lines(capsys)
+    assert "1 clips, incomplete: session DC: 1 anger of 15" in found["SAVEE"]
+    assert "looks like SAVEE, not IEMOCAP" in found["IEMOCAP"]
+    monkeypatch.setenv("IEMOCAP_ROOT", str(tmp_path / "gone"))
+    _, found = doctors_lines(capsys)
+    assert "is no folder" in found["IEMOCAP"]
+
+
+def test_doctor_finds_a_whole_savee(capsys, monkeypatch, shared_corpora):
+    """The real corpus, by its labels."""
+    monkeypatch.setenv("SAVEE_ROOT", str(shared_corpora / "savee"))
+    _, found = doctors_lines(capsys)
+    assert found["SAVEE"].startswith("  ok")
+    assert "480 clips, complete" in found["SAVEE"]
+
+
+def test_doctor_fails_where_nothing_can_run(capsys, monkeypatch):
+    """A package that setup.py asks for and that is not there: exit code 1."""
+    asked = ["torch>=2", "no-such-package-of-ours>=1", "numpy>=999"]
+    monkeypatch.setattr(cli.metadata, "requires", lambda name: asked)
+    code, found = doctors_lines(capsys)
+    assert code == 1
+    assert "not installed" in found["no-such-package-of-ours"]
+    assert ">=999 is needed" in found["numpy"]
