@@ -69,6 +69,8 @@ class UpdateSampler(Sampler):
     rank, world : int
         Data-parallel rank and number of ranks: each takes every ``world``-th
         utterance of a batch, so that the batch stays the unit of the update.
+    setting : str
+        What the batch's size is called in the yaml, for the error.
 
     Raises
     ------
@@ -93,6 +95,7 @@ class UpdateSampler(Sampler):
         seed=0,
         rank=0,
         world=1,
+        setting="batch_size",
     ):
         self.durations = torch.tensor(durations, dtype=torch.float64)
         self.batch_size = batch_size
@@ -105,15 +108,12 @@ class UpdateSampler(Sampler):
         self.epoch = 1
         self._starts = [0]
         if not self.one_pass(0):
-            wanted = (
-                f"--batch_seconds {batch_seconds}"
-                if batch_size is None
-                else f"--batch_size {batch_size}"
-            )
+            wanted = batch_seconds if batch_size is None else batch_size
             raise InputError(
-                f"{wanted} cannot be filled from {len(durations)} training "
-                f"utterances ({float(self.durations.sum()):.0f} s of audio): "
-                "give a smaller one."
+                f"--{setting} {wanted} cannot be filled from "
+                f"{len(durations)} training utterances "
+                f"({float(self.durations.sum()):.0f} s of audio): give a "
+                "smaller one."
             )
 
     def set_epoch(self, epoch):

@@ -5,6 +5,9 @@ import shutil
 from speechbrain.utils.checkpoints import Checkpointer
 from speechbrain.utils.distributed import ddp_barrier, if_main_process
 
+from ser_brain.errors import InputError
+from ser_brain.experiment.disk import disk_is_full
+
 PARTIAL = "partial+"
 
 
@@ -40,10 +43,18 @@ class WholeCheckpointer(Checkpointer):
         Checkpoint
             On the main process; None on others.
         """
-        if if_main_process():
-            for left in self.checkpoints_dir.glob(f"{PARTIAL}*"):
-                shutil.rmtree(left)
-        saved = super().save_checkpoint(*args, **kwargs)
+        self._clear()
+        try:
+            saved = super().save_checkpoint(*args, **kwargs)
+        except (OSError, RuntimeError) as error:
+            if not disk_is_full(error):
+                raise
+            self._clear()
+            raise InputError(
+                f"the disk of {self.checkpoints_dir} is full: free some "
+                "space and start the same command again, it goes on where it "
+                "stopped."
+            ) from error
         # All processes may write into the folder.
         ddp_barrier()
         if saved is not None:
@@ -56,3 +67,9 @@ class WholeCheckpointer(Checkpointer):
             saved = saved._replace(path=path, paramfiles=files)
         ddp_barrier()
         return saved
+
+    def _clear(self):
+        """Removes what was not written to its end."""
+        if if_main_process():
+            for left in self.checkpoints_dir.glob(f"{PARTIAL}*"):
+                shutil.rmtree(left)

@@ -1,24 +1,13 @@
 """The frame around a recipe: clear sentences and exit codes."""
 
-import errno
 import logging
 import sys
 
 from transformers.utils import logging as transformers_logging
 
 from ser_brain.errors import InputError
+from ser_brain.experiment.disk import disk_is_full
 from ser_brain.experiment.experiment import Experiment
-
-FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-# torch and safetensors raise their own errors, without a number.
-FULL_DISK_WORDS = ("PytorchStreamWriter", "StorageFull", "FileTooLarge")
-
-
-def disk_is_full(error):
-    """Whether an exception means that nothing more could be written."""
-    number = getattr(error, "errno", None)
-    said = any(words in str(error) for words in FULL_DISK_WORDS)
-    return number in FULL_DISK or said
 
 
 def run_recipe(train, corpus, prepare, argv=None):
@@ -51,7 +40,7 @@ def run_recipe(train, corpus, prepare, argv=None):
             Experiment(sys.argv[1:] if argv is None else argv, corpus, prepare)
         )
     except InputError as error:
-        return _refuse(str(error))
+        return _refuse(" ".join(str(error).splitlines()))
     except Exception as error:
         if not disk_is_full(error):
             raise

@@ -1,0 +1,30 @@
+"""Telling a full disk from other faults."""
+
+import errno
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# torch and safetensors raise their own errors, without a number.
+WORDS = (
+    "iostream error",
+    "PytorchStreamWriter",
+    "StorageFull",
+    "FileTooLarge",
+)
+
+
+def disk_is_full(error):
+    """Whether an exception, or what it came from, is a full disk.
+
+    Example
+    -------
+    >>> disk_is_full(OSError(errno.ENOSPC, "No space left on device"))
+    True
+    >>> disk_is_full(ValueError("unexpected"))
+    False
+    """
+    while error is not None:
+        said = any(words in str(error) for words in WORDS)
+        if said or getattr(error, "errno", None) in FULL:
+            return True
+        error = error.__cause__ or error.__context__
+    return False

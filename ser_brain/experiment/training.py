@@ -1,0 +1,141 @@
+"""Training a Brain over one section of the settings."""
+
+import math
+
+import torch
+from speechbrain.utils.epoch_loop import EpochCounter
+
+from ser_brain.dataio.batches import UpdateSampler
+from ser_brain.errors import InputError
+from ser_brain.experiment.checkpoints import WholeCheckpointer
+from ser_brain.nnet.losses import inverse_frequency_weights
+
+# What the yaml puts before a stage's batch_size and the like.
+SETTINGS_PREFIX = {
+    "emotion_states": "states_",
+    "adapted": "adaptation_",
+    "classifier": "",
+}
+
+
+def class_weights(experiment, ids, device):
+    """Inverse class frequencies of the training part, summing to 1."""
+    emotions = [experiment.manifest[key]["emotion"] for key in ids]
+    counts = [emotions.count(name) for name in experiment.classes]
+    return inverse_frequency_weights(counts).to(device)
+
+
+def update_sampler(experiment, section, stage, ids):
+    """The batches of a stage, from its section's batch settings."""
+    size = "batch_size" if "batch_size" in section else "batch_seconds"
+    longest = section["max_seconds"]
+    durations = [
+        min(experiment.manifest[key]["duration"], longest) for key in ids
+    ]
+    world = 1
+    if torch.distributed.is_initialized():
+        world = torch.distributed.get_world_size()
+    return UpdateSampler(
+        durations,
+        batch_size=section.get("batch_size"),
+        batch_seconds=section.get("batch_seconds"),
+        buckets=section.get("buckets", 1),
+        updates=section.get("steps"),
+        updates_per_epoch=section.get("steps_per_epoch"),
+        seed=section["seed"],
+        rank=0 if world == 1 else torch.distributed.get_rank(),
+        world=world,
+        setting=SETTINGS_PREFIX[stage.name] + size,
+    )
+
+
+def check_dim(experiment, encoder, stage):
+    """Refuses heads of another size than the encoder they sit on."""
+    is_first = stage.name == "emotion_states"
+    setting = "wav2vec_dim" if is_first else "wav2vec2_dim"
+    told = experiment.settings.value(setting)
+    if told != encoder.dim:
+        raise InputError(
+            f"--{setting} is {told}, but the encoder has {encoder.dim} "
+            f"features a frame: give --{setting} {encoder.dim}."
+        )
+
+
+def fit(brain_class, experiment, section, stage, ids, valid=None, **more):
+    """Builds a Brain over a section and trains it to the end.
+
+    Arguments
+    ---------
+    brain_class : type
+        The objective.
+    experiment : Experiment
+        The run.
+    section : dict
+        The instantiated section: ``modules``, ``opt_class`` and the rest.
+    stage : Stage
+        Whose checkpoints folder is used.
+    ids : sequence of str
+        Utterances to train on.
+    valid : sequence of str, optional
+        Utterances whose loss chooses the checkpoint that is kept.
+    **more
+        More entries of the Brain's hparams.
+
+    Returns
+    -------
+    ObjectiveBrain
+        Trained; the best checkpoint loaded if there was validation.
+    """
+    sampler = update_sampler(experiment, section, stage, ids)
+    if "encoder" in section["modules"]:
+        check_dim(experiment, section["modules"]["encoder"], stage)
+    if "steps" in section:
+        per_epoch = section["steps_per_epoch"]
+        epochs = math.ceil(section["steps"] / per_epoch)
+        updates = section["steps"]
+    else:
+        per_epoch, epochs = len(sampler), section["epochs"]
+        updates = per_epoch * epochs
+    counter = EpochCounter(epochs)
+    loader = experiment.loader(ids, sampler)
+    checkpointer = WholeCheckpointer(
+        stage.checkpoints,
+        recoverables={
+            **section["modules"],
+            "counter": counter,
+            "loader": loader,
+        },
+    )
+    hparams = {
+        **section,
+        **more,
+        "stage": stage.name,
+        "sampler": sampler,
+        "updates": updates,
+        "updates_per_epoch": per_epoch,
+        "validates": valid is not None,
+        "file_logger": experiment.file_logger,
+        "tensorboard": experiment.tensorboard(stage.name),
+    }
+    brain = brain_class(
+        modules=section["modules"],
+        opt_class=section["opt_class"],
+        hparams=hparams,
+        run_opts=experiment.run_opts,
+        checkpointer=checkpointer,
+    )
+    valid_loader = None
+    if valid is not None:
+        valid_loader = experiment.loader(valid, batch_size=8)
+    brain.fit(counter, loader, valid_loader)
+    if valid is not None:
+        checkpointer.recover_if_possible(min_key="valid_loss")
+    return brain
+
+
+def throughput(brain):
+    """What a trained Brain adds to its stage's record."""
+    if brain.trained_wall == 0:
+        return {}
+    rate = brain.trained_seconds * brain.world / brain.trained_wall
+    return {"audio_per_second": round(rate, 2)}

@@ -1,0 +1,54 @@
+"""Two processes leave what one process leaves."""
+
+import json
+
+import pytest
+from recipe_runs import command_line, run_folder, script, start
+
+LAUNCHER = (
+    "-m",
+    "torch.distributed.run",
+    "--standalone",
+    "--nproc_per_node=2",
+)
+
+
+def files_of(results):
+    """Files below a results folder, numbers in TensorBoard's left out."""
+    names = {
+        path.relative_to(results).as_posix()
+        for path in results.rglob("*")
+        if path.is_file()
+    }
+    return sorted(name.split("events.out.tfevents")[0] for name in names)
+
+
+@pytest.fixture(scope="module")
+def shared_results(tmp_path_factory):
+    """Where two processes and one leave their files, for all recipes."""
+    folder = tmp_path_factory.mktemp("data_parallel")
+    return folder / "two", folder / "one"
+
+
+# In this order train_ptapt takes over what extract_pseudo left.
+@pytest.mark.parametrize(
+    "recipe", ["train_vft", "train_tapt", "extract_pseudo", "train_ptapt"]
+)
+def test_two_processes(run, environment, models, clips, shared_results, recipe):
+    two, one = shared_results
+    few = {"manifest": clips, "fold": "03", "micro_batch_seconds": 4}
+    argv = command_line(recipe, models, two, **few)
+    process = start(script("IEMOCAP", recipe), argv, LAUNCHER)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    alone = run("IEMOCAP", recipe, results=one, micro_batch_seconds=4)
+    assert alone.code == 0, alone.err
+    assert files_of(two) == files_of(one)
+    if recipe == "extract_pseudo":
+        return
+    assert out.count("recall angry") == 1
+    folder = run_folder(two, recipe.removeprefix("train_"))
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["n"] == 8
+    lines = (folder / "predictions.csv").read_text().splitlines()
+    assert len(lines) == 9
