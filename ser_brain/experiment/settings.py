@@ -6,6 +6,7 @@ own section of it, so that nothing is built that is not run.
 """
 
 import difflib
+import functools
 import hashlib
 from io import StringIO
 from pathlib import Path
@@ -58,6 +59,7 @@ def is_section(value):
     return isinstance(value, dict) and not getattr(tag, "value", None)
 
 
+@functools.lru_cache
 def known_elsewhere(hparams):
     """Keys of every method file in the folder, with the files' names."""
     keys = {}
@@ -89,6 +91,12 @@ def check_overrides(overrides, method, hparams):
             f"--{key} is not a setting that any yaml knows: did you mean "
             f"--{near[0]}?"
         )
+
+
+@functools.lru_cache(maxsize=32)
+def resolve(text, replaced):
+    """HyperPyYAML text with its references resolved, which takes a while."""
+    return resolve_references(text, dict(replaced)).getvalue()
 
 
 class Settings:
@@ -174,7 +182,7 @@ class Settings:
         """The settings as HyperPyYAML text, all references resolved."""
         stream = StringIO()
         YAML.dump(self.tree, stream)
-        return resolve_references(stream.getvalue(), replaced).getvalue()
+        return resolve(stream.getvalue(), tuple(replaced.items()))
 
     def value(self, key):
         """A top-level setting after references are resolved."""
@@ -209,8 +217,9 @@ class Settings:
         *depends : str
             Keys of the data and of earlier stages.
         """
+        values = YAML.load(self.resolved())
         sources = {
-            key: fingerprint(self.value(key))
+            key: fingerprint(values[key])
             for key in ("wav2vec2", "wav2vec")
             if key in self.tree
         }

@@ -53,7 +53,7 @@ def check_dim(experiment, encoder, stage):
     """Refuses heads of another size than the encoder they sit on."""
     is_first = stage.name == "emotion_states"
     setting = "wav2vec_dim" if is_first else "wav2vec2_dim"
-    told = experiment.settings.value(setting)
+    told = experiment.settings.get(setting)
     if told != encoder.dim:
         raise InputError(
             f"--{setting} is {told}, but the encoder has {encoder.dim} "

@@ -156,16 +156,23 @@ def test_a_trial_with_debug_stays_apart(run, tmp_path):
     assert not run_folder(tmp_path / "results", "vft").exists()
 
 
+def predictions(run, results, recipe, seed):
+    """The bytes of predictions.csv of a run."""
+    got = run("IEMOCAP", recipe, results=results, seed=seed)
+    assert got.code == 0, got.err
+    folder = run_folder(results, recipe.removeprefix("train_"), seed=seed)
+    return (folder / "predictions.csv").read_bytes()
+
+
 @pytest.mark.parametrize("recipe", ["train_tapt", "train_ptapt"])
 def test_same_seed_same_bytes(run, tmp_path, recipe):
-    written = []
-    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        results = tmp_path / name
-        assert run("IEMOCAP", recipe, results=results, seed=seed).code == 0
-        folder = run_folder(results, recipe.removeprefix("train_"), seed=seed)
-        written.append((folder / "predictions.csv").read_bytes())
-    assert written[0] == written[1]
-    assert written[0] != written[2]
+    first = predictions(run, tmp_path / "a", recipe, seed=1)
+    assert first == predictions(run, tmp_path / "b", recipe, seed=1)
+
+
+def test_other_seed_other_bytes(run, tmp_path):
+    first = predictions(run, tmp_path, "train_vft", seed=1)
+    assert first != predictions(run, tmp_path, "train_vft", seed=2)
 
 
 @pytest.mark.parametrize(
@@ -206,25 +213,28 @@ def wait_for(process, path, seconds=120):
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("stage", ["adapted", "classifier"])
-def test_killed_run_goes_on(run, environment, models, clips, tmp_path, stage):
-    few = {"manifest": clips, "fold": "03"}
+def test_killed_run_goes_on(run, environment, models, clips, tmp_path):
+    """Killed in the adaptation, then in the fine-tuning, then finished."""
     more = {"adaptation_steps": 9, "adaptation_checkpoint_steps": 6}
     more |= {"epochs": 4, "ckpt_interval_steps": 1}
+    results = tmp_path / "cut"
+    folder = run_folder(results, "tapt")
+    few = {"manifest": clips, "fold": "03", **more}
+    for stage in ("adapted", "classifier"):
+        argv = command_line("train_tapt", models, results, **few)
+        process = start(script("IEMOCAP", "train_tapt"), argv)
+        wait_for(process, folder / "save" / stage / "checkpoints" / "CKPT*")
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert not (folder / "save" / stage / "done.json").exists()
+        assert not (folder / "predictions.csv").exists()
+    again = run("IEMOCAP", "train_tapt", results=results, **more)
+    assert again.code == 0, again.err
+    assert "adapted: finished before, kept" in again.out
+    assert "classifier: goes on where it was stopped" in again.out
+    assert done(folder, "adapted")["resumed"]
     whole = run("IEMOCAP", "train_tapt", results=tmp_path / "whole", **more)
     assert whole.code == 0, whole.err
-    argv = command_line("train_tapt", models, tmp_path / "cut", **few, **more)
-    path = script("IEMOCAP", "train_tapt")
-    folder = run_folder(tmp_path / "cut", "tapt")
-    process = start(path, argv)
-    checkpoints = folder / "save" / stage / "checkpoints"
-    wait_for(process, checkpoints / "CKPT*")
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert not (folder / "save" / stage / "done.json").exists()
-    assert not (folder / "predictions.csv").exists()
-    again = run("IEMOCAP", "train_tapt", results=tmp_path / "cut", **more)
-    assert f"{stage}: goes on where it was stopped" in again.out
-    name = "predictions.csv"
-    expected = run_folder(tmp_path / "whole", "tapt") / name
-    assert (folder / name).read_bytes() == expected.read_bytes()
+    expected = run_folder(tmp_path / "whole", "tapt")
+    for name in ("predictions.csv", "save/adapted/model.safetensors"):
+        assert (folder / name).read_bytes() == (expected / name).read_bytes()
