@@ -25,6 +25,7 @@ from ser_brain.corpora.mini import default_target, unpack_mini
 from ser_brain.dataio.audio import read_audio
 from ser_brain.dataio.utterances import CachedReader, as_list, utterance_dataset
 from ser_brain.errors import InputError
+from ser_brain.evaluation.outputs import COLUMNS
 from ser_brain.experiment.arguments import parse_arguments
 from ser_brain.experiment.results import drop_results
 from ser_brain.experiment.settings import Settings
@@ -153,6 +154,12 @@ class Experiment:
             classes = {name: [name] for name in sorted(emotions)}
         classes = {name: list(taken) for name, taken in classes.items()}
         self.classes = class_names(classes)
+        taken = sorted(set(self.classes) & set(COLUMNS))
+        if taken:
+            raise InputError(
+                f"a class is called '{taken[0]}', which is a column of "
+                "predictions.csv: give it another name."
+            )
         self.manifest = select_classes(whole, classes, labels)
 
     def _unpack_mini(self):

@@ -9,29 +9,7 @@ frames alone.
 import torch
 import torch.nn.functional as F
 
-
-def valid_frames(lengths, n_frames):
-    """Tells which frames of a padded batch belong to a clip.
-
-    Arguments
-    ---------
-    lengths : torch.Tensor
-        Valid frames of each clip, (batch,), integer.
-    n_frames : int
-        Frames of the padded batch.
-
-    Returns
-    -------
-    torch.Tensor
-        (batch, n_frames), bool: True inside the clip.
-
-    Example
-    -------
-    >>> valid_frames(torch.tensor([1, 3]), 3).int().tolist()
-    [[1, 0, 0], [1, 1, 1]]
-    """
-    steps = torch.arange(n_frames, device=lengths.device)
-    return steps[None, :] < lengths[:, None]
+from ser_brain.nnet.lengths import valid_frames
 
 
 def masked_group_norm(

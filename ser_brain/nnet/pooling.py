@@ -9,9 +9,11 @@ then leaves them out of its statistics.
 import torch
 from torch import nn
 
+from ser_brain.nnet.lengths import valid_frames
 
-def valid_frames(lengths, frames):
-    """Which frames belong to their utterance, and which are padding.
+
+def check_lengths(lengths, frames):
+    """Refuses lengths that a padded batch cannot have.
 
     Arguments
     ---------
@@ -20,21 +22,14 @@ def valid_frames(lengths, frames):
     frames : int
         Frames in the padded batch.
 
-    Returns
-    -------
-    valid : torch.Tensor
-        Booleans, shape (batch, frames); False in the padding.
-
     Raises
     ------
     ValueError
-        If a length is below 1 or above `frames`.
+        If a length is no integer, below 1 or above `frames`.
 
     Example
     -------
-    >>> valid_frames(torch.tensor([2, 3]), frames=3).int()
-    tensor([[1, 1, 0],
-            [1, 1, 1]], dtype=torch.int32)
+    >>> check_lengths(torch.tensor([2, 3]), frames=3)
     """
     if lengths.is_floating_point():
         raise ValueError(
@@ -47,8 +42,6 @@ def valid_frames(lengths, frames):
             f"lengths run from {shortest} to {longest}: each must lie "
             f"between 1 and the batch's {frames} frames."
         )
-    positions = torch.arange(frames, device=lengths.device)
-    return positions < lengths.unsqueeze(-1)
 
 
 def mean_over_time(x, valid):
@@ -105,6 +98,7 @@ class Pooling(nn.Module):
         if lengths is None:
             valid = x.new_ones(x.shape[:2], dtype=torch.bool)
         else:
+            check_lengths(lengths, x.size(1))
             valid = valid_frames(lengths.to(x.device), x.size(1))
         return self.pool(x.masked_fill(~valid.unsqueeze(-1), 0.0), valid)
 

@@ -11,8 +11,8 @@ from hypothesis import (
 from safetensors.numpy import save_file
 
 from ser_brain.clustering import PseudoLabels
-from ser_brain.files import write_atomically
 from ser_brain.errors import InputError
+from ser_brain.files import write_atomically
 
 N_CLUSTERS = (4, 16)
 

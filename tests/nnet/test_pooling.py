@@ -13,7 +13,7 @@ from ser_brain.nnet.pooling import (
     AveragePooling,
     LSTMPooling,
     StatisticsPooling,
-    valid_frames,
+    check_lengths,
 )
 
 DIM = 6
@@ -110,4 +110,4 @@ def test_impossible_lengths_are_refused(lengths):
 
 def test_relative_lengths_are_refused():
     with pytest.raises(ValueError, match="relative lengths"):
-        valid_frames(torch.tensor([0.5, 1.0]), 4)
+        check_lengths(torch.tensor([0.5, 1.0]), 4)

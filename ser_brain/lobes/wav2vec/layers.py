@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ser_brain.nnet.norm import masked_group_norm, valid_frames
+from ser_brain.nnet.lengths import valid_frames
+from ser_brain.nnet.norm import masked_group_norm
 
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU}
 

@@ -14,44 +14,8 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
+from ser_brain.nnet.lengths import sample_counts, valid_frames
 from ser_brain.nnet.norm import masked_group_norm
-
-
-def sample_counts(wavs, wav_lens):
-    """Samples of each clip from SpeechBrain's relative lengths.
-
-    Arguments
-    ---------
-    wavs : torch.Tensor
-        Padded waveforms, shape (batch, samples).
-    wav_lens : torch.Tensor or None
-        Relative lengths in (0, 1], shape (batch,); None: nothing is padded.
-
-    Returns
-    -------
-    torch.Tensor
-        Integer lengths, shape (batch,).
-
-    Example
-    -------
-    >>> sample_counts(torch.zeros(2, 1000), torch.tensor([1.0, 0.5]))
-    tensor([1000,  500])
-    """
-    if wav_lens is None:
-        return torch.full((len(wavs),), wavs.shape[1], device=wavs.device)
-    return (wav_lens * wavs.shape[1]).round().long()
-
-
-def valid_frames(lengths, frames):
-    """Bool mask of shape (batch, frames), True inside each clip.
-
-    Example
-    -------
-    >>> valid_frames(torch.tensor([1, 3]), 3)
-    tensor([[ True, False, False],
-            [ True,  True,  True]])
-    """
-    return torch.arange(frames, device=lengths.device) < lengths[:, None]
 
 
 def normalize_clips(wavs, samples, eps=1e-7):
@@ -101,11 +65,11 @@ def load_model(model_class, source):
             "hub model that can be reached: give the path of a folder that "
             "holds a wav2vec 2.0 model (config.json, model.safetensors)."
         ) from error
-    if config.get("model_type") != "wav2vec2":
+    kind = config.get("model_type") or config.get("format")
+    if kind != "wav2vec2":
         raise ValueError(
-            f"{source} holds a model of type "
-            f"'{config.get('model_type')}', not 'wav2vec2': give a wav2vec "
-            "2.0 checkpoint in transformers' format."
+            f"{source} holds a model of type '{kind}', not 'wav2vec2': give "
+            "a wav2vec 2.0 checkpoint in transformers' format."
         )
     try:
         model, found = model_class.from_pretrained(
@@ -117,9 +81,13 @@ def load_model(model_class, source):
             f"the weights of {source} are damaged or do not fit its "
             f"config.json ({reason}): copy it again."
         ) from error
-    if found["missing_keys"]:
-        # transformers would fill them with random numbers.
-        parts = sorted({key.split(".")[0] for key in found["missing_keys"]})
+    # transformers fills what is missing with random numbers. Checkpoints
+    # fine-tuned without masks lack the mask embedding alone: that is fine.
+    missing = [
+        key for key in found["missing_keys"] if "masked_spec_embed" not in key
+    ]
+    if missing:
+        parts = sorted({key.split(".")[0] for key in missing})
         raise ValueError(
             f"{source} lacks weights of {model_class.__name__} "
             f"({', '.join(parts)}): give a checkpoint of the whole model."
