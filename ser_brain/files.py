@@ -42,15 +42,16 @@ def atomic_path(path):
     beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield beside
-        os.replace(beside, path)
+        try:
+            yield beside
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(
             f"{path} cannot be written ({error.strerror or error}): free "
             "some space or choose another folder."
         ) from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def write_atomically(path, content):

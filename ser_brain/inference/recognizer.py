@@ -8,6 +8,7 @@ from torch import nn
 from ser_brain.dataio.audio import SAMPLE_RATE, read_audio
 from ser_brain.errors import InputError
 from ser_brain.inference.classifier import load_classifier
+from ser_brain.nnet.lengths import sample_counts
 
 CLASSIFIER = Path("save", "classifier")
 
@@ -136,10 +137,8 @@ class EmotionRecognizer(nn.Module):
         """
         device = next(self.parameters()).device
         wavs = torch.atleast_2d(wavs).to(device, torch.float32)
-        if wav_lens is None:
-            wav_lens = torch.ones(len(wavs))
-        wav_lens = wav_lens.to(device)
-        samples = (wav_lens * wavs.shape[1]).round().long()
+        wav_lens = None if wav_lens is None else wav_lens.to(device)
+        samples = sample_counts(wavs, wav_lens)
         frames = self.encoder(wavs, wav_lens)
         logits = self.head(frames, self.encoder.frame_lengths(samples))
         posteriors = logits.softmax(dim=-1)

@@ -12,7 +12,6 @@ from safetensors.numpy import save_file
 
 from ser_brain.clustering import PseudoLabels
 from ser_brain.errors import InputError
-from ser_brain.files import write_atomically
 
 N_CLUSTERS = (4, 16)
 
@@ -142,12 +141,3 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
 def test_labels_that_cannot_be_are_refused(array, sentence):
     with pytest.raises(ValueError, match=sentence):
         PseudoLabels(N_CLUSTERS, 50.0, "key", {"a": array})
-
-
-def test_a_write_that_fails_leaves_the_old_file_alone(tmp_path):
-    path = tmp_path / "labels.safetensors"
-    write_atomically(path, b"old")
-    with pytest.raises(TypeError):
-        write_atomically(path, "not bytes")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
