@@ -96,16 +96,9 @@ FLOWS = (
 )
 
 
-def is_program(node):
-    """Whether a statement is `if __name__ == "__main__"`."""
-    return isinstance(node, ast.If) and "__name__" in ast.dump(node.test)
-
-
 def imports_of(path):
     """Names of the rooms that a file imports from."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    # A file that is run as a program stands above its own room.
-    tree.body = [part for part in tree.body if not is_program(part)]
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

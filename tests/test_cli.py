@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import runpy
 import subprocess
 import sys
 
@@ -114,15 +113,6 @@ def test_baseline_without_a_corpus(argv, sentence, capsys, monkeypatch):
     assert cli.main(argv) == 2
     err = capsys.readouterr().err
     assert sentence in err and err.count("\n") == 1
-
-
-@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
-def test_baseline_is_a_module_too(capsys, monkeypatch):
-    """python -m ser_brain.evaluation.baseline is the same command."""
-    monkeypatch.setattr("sys.argv", ["baseline", "--corpus", "CREMA"])
-    with pytest.raises(SystemExit, match="2"):
-        runpy.run_module("ser_brain.evaluation.baseline", run_name="__main__")
-    assert "'CREMA'" in capsys.readouterr().err
 
 
 def doctors_lines(capsys):

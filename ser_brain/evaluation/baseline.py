@@ -2,10 +2,9 @@
 
 What a recipe's score must beat to be worth its hours. From the command line,
 on the folds of the recipes:
-``python -m ser_brain.evaluation.baseline --corpus SAVEE --data_folder DIR``
+``ser-brain baseline --corpus SAVEE --data_folder DIR``
 """
 
-import sys
 from functools import cache
 
 import torch
@@ -151,10 +150,3 @@ def accuracy_by_fold(rows):
         truth.append(row["label"])
         prediction.append(row["prediction"])
     return {fold: unweighted_accuracy(*pair) for fold, pair in by_fold.items()}
-
-
-if __name__ == "__main__":
-    # Run as a program this file stands above the rooms it is part of.
-    from ser_brain.cli import main
-
-    sys.exit(main(["baseline", *sys.argv[1:]]))
