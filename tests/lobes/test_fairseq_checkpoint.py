@@ -177,7 +177,8 @@ def test_damaged_files_are_one_sentence(tmp_path_factory, data):
         _use_new_zipfile_serialization=zipped,
     )
     content = bytearray(buffer.getvalue())
-    kept = data.draw(st.integers(0, len(content)))
+    # A share: the length of a legacy file depends on where its tensors lie.
+    kept = round(data.draw(st.floats(0, 1)) * len(content))
     at = data.draw(st.integers(0, 200))
     noise = data.draw(st.binary(max_size=20))
     content[at : at + len(noise)] = noise
