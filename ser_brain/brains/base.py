@@ -1,22 +1,20 @@
 """What the four objectives share: seeds, micro-batches, rates and logs."""
 
-import os
+import contextlib
 import time
 
 import speechbrain as sb
 import torch
 
 from ser_brain.dataio.audio import SAMPLE_RATE
-from ser_brain.dataio.batches import mixed_seed, seeded
+from ser_brain.dataio.batches import data_parallel, mixed_seed, seeded
+from ser_brain.dataio.budget import MicroBatchBudget
+from ser_brain.dataio.front_end import encoded
 from ser_brain.dataio.utterances import micro_batches, padded
+from ser_brain.errors import InputError
 
 # Streams of random numbers of one update, so that none disturbs another.
 CROPS, DROPPED_LAYERS, DROPOUT = range(3)
-
-
-def audio_seconds(batch):
-    """Unpadded audio of a padded batch, in seconds."""
-    return float(batch.samples.sum()) / SAMPLE_RATE
 
 
 class ObjectiveBrain(sb.Brain):
@@ -27,25 +25,29 @@ class ObjectiveBrain(sb.Brain):
     (``compute_forward``, ``compute_objectives`` by ``self.mean``). Crops,
     masks and dropped layers are drawn before the batch is cut into
     micro-batches and depend on the seed, the epoch, the step and the rank
-    alone, so a killed run goes on exactly as it would have.
+    alone, so a killed run goes on exactly as it would have. An update that
+    does not fit the memory is computed again in smaller parts.
 
     Expects in ``hparams``: stage, seed, lr_schedule, max_seconds,
-    micro_batch_seconds, front_end_cache, sampler, updates,
-    updates_per_epoch, validates, file_logger, tensorboard.
+    micro_batch_seconds, front_end (a cache of ``dataio.front_end``, or
+    None), sampler, updates, updates_per_epoch, validates, file_logger,
+    tensorboard.
     """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        self.process_rank, self.world = data_parallel()
+        self.budget = MicroBatchBudget(
+            self.hparams.micro_batch_seconds, self.device
+        )
+        if self.checkpointer is not None:
+            self.checkpointer.add_recoverable(
+                "micro_batches", self.budget, optional_load=True
+            )
         self.epoch = 0
         self.trained_seconds = 0.0
         self.trained_wall = 0.0
         self.train_loss = 0.0
-        self._features = {}
-
-    @property
-    def world(self):
-        """Data-parallel processes."""
-        return int(os.environ.get("WORLD_SIZE", 1))
 
     def ready(self, utterances, stage, generator):
         """Crops the utterances of an update and draws their masks."""
@@ -65,13 +67,8 @@ class ObjectiveBrain(sb.Brain):
         rank = 0 if purpose == DROPPED_LAYERS else self.process_rank
         return seeded(self.hparams.seed, self.epoch, self.step, purpose, rank)
 
-    @property
-    def process_rank(self):
-        """Data-parallel rank of this process."""
-        return int(os.environ.get("RANK", 0))
-
     def frozen_features(self, utterance, keeps=True):
-        """What the frozen front-end gives for an utterance, kept in memory.
+        """What the frozen front-end gives for an utterance, from its cache.
 
         Arguments
         ---------
@@ -83,16 +80,28 @@ class ObjectiveBrain(sb.Brain):
         Returns
         -------
         torch.Tensor
-            Projected features before dropout, on the CPU, (frames, dim).
+            Features before the projection, fp16 on the CPU, (frames, dim).
+
+        Raises
+        ------
+        InputError
+            If the cache was made from other audio.
         """
-        if keeps and utterance.id in self._features:
-            return self._features[utterance.id]
-        wavs = utterance.signal[None].to(self.device)
-        with torch.no_grad(), self.training_ctx:
-            features, _ = self.bare("encoder").projected(wavs, None)
-        features = features[0].float().cpu()
-        if keeps:
-            self._features[utterance.id] = features
+        encoder = self.bare("encoder")
+
+        def compute():
+            return encoded(encoder, utterance.signal, self.device)
+
+        if not keeps:
+            return compute()
+        features = self.hparams.front_end(utterance.id, compute)
+        frames = encoder.frame_lengths(len(utterance.signal))
+        if len(features) != frames:
+            raise InputError(
+                f"the front-end cache has {len(features)} frames of "
+                f"{utterance.id}, whose audio now gives {frames}: remove the "
+                "cache's folder, or give --front_end_cache off."
+            )
         return features
 
     def keep_layers(self, encoder, stage):
@@ -105,42 +114,83 @@ class ObjectiveBrain(sb.Brain):
         """Sum of the losses, each over its divisor of the whole update."""
         return (numerators / batch.totals.clamp(min=1e-12)).sum()
 
-    def parts(self, utterances):
-        """Ready, padded micro-batches that share the update's divisors."""
+    def drawn_update(self, utterances):
+        """Ready utterances of an update, and its divisors over all ranks."""
         stage = sb.Stage.TRAIN
         utterances = self.ready(utterances, stage, self.stream(CROPS))
         totals = self.denominators(utterances).to(self.device)
         if self.distributed_launch:
             torch.distributed.all_reduce(totals)
-        for part in micro_batches(utterances, self.hparams.micro_batch_seconds):
-            batch = padded(part, self.device)
-            batch.totals = totals
-            yield batch
+        return utterances, totals
+
+    def part_loss(self, part, totals):
+        """A micro-batch's share of the update's loss, with gradients."""
+        batch = padded(part, self.device)
+        batch.totals = totals
+        with self.training_ctx:
+            outputs = self.compute_forward(batch, sb.Stage.TRAIN)
+            loss = self.compute_objectives(outputs, batch, sb.Stage.TRAIN)
+        # DDP averages over ranks what must be a sum.
+        scaled = self.scaler.scale(loss * self.world)
+        self.check_loss_isfinite(scaled)
+        scaled.backward()
+        return loss.detach()
+
+    @contextlib.contextmanager
+    def unsynced(self):
+        """Leaves the exchange of gradients to a later part.
+
+        SpeechBrain's own ``no_sync`` forgets to switch the exchange on again
+        when an error passes through it.
+        """
+        with contextlib.ExitStack() as stack:
+            for module in self.modules.values():
+                if hasattr(module, "no_sync"):
+                    stack.enter_context(module.no_sync())
+            yield
+
+    def parts_loss(self, parts, totals):
+        """Gradients of all parts of an update; its loss."""
+        seed = (self.hparams.seed, self.epoch, self.step, DROPOUT)
+        torch.manual_seed(mixed_seed(*seed, self.process_rank))
+        total = torch.zeros((), device=self.device)
+        for number, part in enumerate(parts, 1):
+            is_last = number == len(parts)
+            self.exchanges = is_last and self.world > 1
+            with contextlib.nullcontext() if is_last else self.unsynced():
+                total += self.part_loss(part, totals)
+        return total
+
+    def update_loss(self, utterances, totals):
+        """Gradients of an update, in parts that fit the memory; its loss."""
+        while True:
+            parts = micro_batches(utterances, self.budget.seconds)
+            self.budget.begin()
+            try:
+                total = self.parts_loss(parts, totals)
+                self.budget.observe(parts)
+                return total
+            except torch.OutOfMemoryError as error:
+                # Other ranks have begun to add up this part's gradients.
+                if self.exchanges:
+                    raise
+                reason = str(error)
+            # Not in the handler, which holds on to what did not fit.
+            self.zero_grad(set_to_none=True)
+            self.budget.halve(parts, reason)
 
     def fit_batch(self, batch):
         """One update: gradients of all parts, exchanged once, one step."""
         begun = time.perf_counter()
-        seed = (self.hparams.seed, self.epoch, self.step, DROPOUT)
-        torch.manual_seed(mixed_seed(*seed, self.process_rank))
         rate = self.hparams.lr_schedule(self.update, self.hparams.updates)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        parts = list(self.parts(batch))
-        total = torch.zeros((), device=self.device)
-        for number, part in enumerate(parts, 1):
-            with self.no_sync(number < len(parts)):
-                with self.training_ctx:
-                    outputs = self.compute_forward(part, sb.Stage.TRAIN)
-                    loss = self.compute_objectives(
-                        outputs, part, sb.Stage.TRAIN
-                    )
-                # DDP averages over ranks what must be a sum.
-                scaled = self.scaler.scale(loss * self.world)
-                self.check_loss_isfinite(scaled)
-                scaled.backward()
-            total += loss.detach()
+        utterances, totals = self.drawn_update(batch)
+        total = self.update_loss(utterances, totals)
         self.optimizers_step()
-        self.trained_seconds += sum(map(audio_seconds, parts))
+        self.budget.settle()
+        samples = sum(len(one.signal) for one in utterances)
+        self.trained_seconds += samples / SAMPLE_RATE
         self.trained_wall += time.perf_counter() - begun
         return total.cpu()
 

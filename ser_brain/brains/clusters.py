@@ -3,6 +3,7 @@
 import torch
 
 from ser_brain.brains.base import ObjectiveBrain
+from ser_brain.dataio.audio import sample_count
 from ser_brain.dataio.utterances import random_crop
 from ser_brain.nnet.losses import IGNORED, cluster_terms
 from ser_brain.nnet.masking import span_mask
@@ -24,10 +25,10 @@ class ClusterBrain(ObjectiveBrain):
 
     def drawn(self, utterance, generator):
         """One crop, its mask and the labels of its frames."""
-        samples = int(self.hparams.max_seconds * 16000)
+        samples = sample_count(self.hparams.max_seconds)
         whole = len(utterance.signal) <= samples
         utterance = random_crop(utterance, samples, generator, grid=HOP)
-        if self.hparams.front_end_cache:
+        if self.hparams.front_end is not None:
             utterance.features = self.frozen_features(utterance, whole)
         frames = self.bare("encoder").frame_lengths(len(utterance.signal))
         utterance.time_mask = span_mask(

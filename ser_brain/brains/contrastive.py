@@ -3,6 +3,7 @@
 from speechbrain import Stage
 
 from ser_brain.brains.base import ObjectiveBrain
+from ser_brain.dataio.audio import sample_count
 from ser_brain.dataio.utterances import random_crop
 from ser_brain.lobes.wav2vec2.pretraining import draw_negatives
 
@@ -26,7 +27,7 @@ class ContrastiveBrain(ObjectiveBrain):
     def drawn(self, utterance, generator):
         """One crop, its mask and its negatives."""
         objective = self.bare("objective")
-        samples = int(self.hparams.max_seconds * 16000)
+        samples = sample_count(self.hparams.max_seconds)
         utterance = random_crop(utterance, samples, generator)
         lengths = [objective.frame_lengths(len(utterance.signal))]
         mask = objective.draw_mask(lengths, generator)

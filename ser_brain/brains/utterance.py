@@ -4,6 +4,7 @@ import torch
 from speechbrain import Stage
 
 from ser_brain.brains.base import ObjectiveBrain
+from ser_brain.dataio.audio import sample_count
 from ser_brain.dataio.utterances import with_signal
 from ser_brain.nnet.losses import weighted_cross_entropy_terms
 
@@ -25,13 +26,13 @@ class UtteranceBrain(ObjectiveBrain):
     def drawn(self, utterance, generator):
         """One training utterance, cut to its start, with its masks."""
         encoder = self.bare("encoder")
-        samples = int(self.hparams.max_seconds * 16000)
+        samples = sample_count(self.hparams.max_seconds)
         signal = utterance.signal[:samples]
         if self.hparams.augment is not None:
             whole = torch.ones(1)
             signal = self.hparams.augment(signal[None], whole)[0][0]
         utterance = with_signal(utterance, signal)
-        if self.hparams.front_end_cache and self.hparams.augment is None:
+        if self.hparams.front_end is not None:
             utterance.features = self.frozen_features(utterance)
         if encoder.span_mask is not None:
             lengths = [encoder.frame_lengths(len(signal))]

@@ -9,6 +9,17 @@ from ser_brain.errors import InputError
 SAMPLE_RATE = 16000
 
 
+def sample_count(seconds):
+    """Samples at 16 kHz of so many seconds, rounded down.
+
+    Example
+    -------
+    >>> sample_count(0.5)
+    8000
+    """
+    return int(seconds * SAMPLE_RATE)
+
+
 def read_audio(path, sample_rate=SAMPLE_RATE):
     """Reads a file of any rate and channel count.
 

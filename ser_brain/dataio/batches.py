@@ -37,6 +37,25 @@ def mixed_seed(*numbers):
     return state >> 1
 
 
+def data_parallel():
+    """Rank of this process and number of data-parallel processes.
+
+    Returns
+    -------
+    tuple of int
+        ``(0, 1)`` where there is but one.
+
+    Example
+    -------
+    >>> data_parallel()
+    (0, 1)
+    """
+    distributed = torch.distributed
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return 0, 1
+    return distributed.get_rank(), distributed.get_world_size()
+
+
 class UpdateSampler(Sampler):
     """Yields one batch of utterance indices for each update.
 

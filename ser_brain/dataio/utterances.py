@@ -6,7 +6,7 @@ import torch
 from speechbrain.dataio.dataset import DynamicItemDataset
 from torch.nn.utils.rnn import pad_sequence
 
-from ser_brain.dataio.audio import SAMPLE_RATE, read_audio
+from ser_brain.dataio.audio import SAMPLE_RATE, read_audio, sample_count
 from ser_brain.errors import InputError
 
 
@@ -25,7 +25,7 @@ class CachedReader:
     """
 
     def __init__(self, hours):
-        self.samples_left = int(hours * 3600 * SAMPLE_RATE)
+        self.samples_left = sample_count(hours * 3600)
         self.kept = {}
 
     def __call__(self, path):
@@ -147,8 +147,11 @@ def padded(utterances, device):
         elif isinstance(values[0], int):
             values = torch.tensor(values)
         batch[key] = values
+    pins = torch.device(device).type == "cuda"
     for key, value in batch.items():
         if isinstance(value, torch.Tensor):
+            # Only pinned memory is copied while the GPU goes on computing.
+            value = value.pin_memory() if pins else value
             batch[key] = value.to(device, non_blocking=True)
     return SimpleNamespace(**batch)
 

@@ -139,7 +139,7 @@ def make_brain(tiny_wav2vec2, tiny_wav2vec, pseudo_labels, tmp_path):
             "lr_schedule": ConstantRate(1e-3),
             "max_seconds": 0.5,
             "micro_batch_seconds": None,
-            "front_end_cache": False,
+            "front_end": None,
             "sampler": None,
             "updates": 100,
             "updates_per_epoch": 4,

@@ -8,6 +8,9 @@ from speechbrain import Stage
 from torch.nn import functional as F
 
 from ser_brain.brains.base import ObjectiveBrain
+from ser_brain.dataio.front_end import MemoryCache
+from ser_brain.dataio.utterances import micro_batches, padded
+from ser_brain.errors import InputError
 from ser_brain.nnet.schedules import ConstantRate
 
 OBJECTIVES = ["emotion_states", "contrastive", "clusters", "utterance"]
@@ -57,7 +60,7 @@ def test_an_update_in_parts_is_the_update(
         if objective == "contrastive":
             brain.modules.objective.diversity_weight = 0.0
             brain.modules.objective.training = False
-        parts = [len(part.id) for part in brain.parts(update)]
+        parts = [len(part.id) for part in _parts(brain, update)]
         found.append((len(parts), *_gradients(brain, update)))
 
     (one, whole_loss, whole), *others = found
@@ -83,32 +86,53 @@ def test_the_kept_front_end_changes_nothing(
     objective, make_brain, start, update, sure_wav2vec2
 ):
     losses = []
-    for cached in (False, True):
+    caches = (None, MemoryCache(1), MemoryCache(0))
+    for cache in caches:
         brain = make_brain(
             objective,
             folder=sure_wav2vec2,
             opt_class=OBSERVED,
-            front_end_cache=cached,
+            front_end=cache,
         )
         start(brain)
         first = brain.fit_batch(update)
         brain.step += 1
         losses.append(torch.stack([first, brain.fit_batch(update)]))
-        assert bool(brain._features) == cached
-    torch.testing.assert_close(losses[1], losses[0], rtol=0, atol=1e-3)
+    assert caches[1].kept and not caches[2].kept
+    torch.testing.assert_close(losses[1], losses[0], rtol=1e-3, atol=0)
+    assert torch.equal(losses[2], losses[1])
 
 
 def test_crops_are_not_kept_as_whole_clips(make_brain, start, update):
-    brain = make_brain("clusters", front_end_cache=True, max_seconds=0.3)
+    cache = MemoryCache(1)
+    brain = make_brain("clusters", front_end=cache, max_seconds=0.3)
     start(brain).fit_batch(update)
     whole = {one.id for one in update if len(one.signal) <= 4800}
-    assert set(brain._features) == whole
+    assert set(cache.kept) == whole
     assert 0 < len(whole) < len(update)
+
+
+def test_a_cache_of_other_audio_is_refused(make_brain, start, update):
+    cache = MemoryCache(1)
+    brain = start(make_brain("utterance", front_end=cache))
+    brain.fit_batch(update)
+    update[0].signal = update[0].signal[:-320]
+    with pytest.raises(InputError, match="remove the cache's folder"):
+        brain.fit_batch(update)
+
+
+def _parts(brain, update):
+    """Padded micro-batches of an update, as the Brain computes them."""
+    utterances, totals = brain.drawn_update(update)
+    for part in micro_batches(utterances, brain.budget.seconds):
+        batch = padded(part, "cpu")
+        batch.totals = totals
+        yield batch
 
 
 def _ready_batch(brain, update):
     """One whole training batch and what the Brain computes from it."""
-    (batch,) = brain.parts(update)
+    (batch,) = _parts(brain, update)
     outputs = brain.compute_forward(batch, Stage.TRAIN)
     loss = brain.compute_objectives(outputs, batch, Stage.TRAIN)
     return batch, outputs, loss
@@ -207,7 +231,7 @@ def test_draws_depend_on_seed_epoch_and_step_alone(
 ):
     def drawn(brain, epoch, step):
         brain.epoch, brain.step = epoch, step
-        (batch,) = brain.parts(update)
+        (batch,) = _parts(brain, update)
         return batch.time_mask
 
     brain, other = (start(make_brain(objective)) for _ in range(2))
@@ -311,7 +335,9 @@ def test_throughput_counts_audio_without_padding(make_brain, start, update):
 
 
 def test_a_brain_must_say_what_it_draws():
-    brain = ObjectiveBrain(run_opts={"device": "cpu"})
+    brain = ObjectiveBrain(
+        hparams={"micro_batch_seconds": None}, run_opts={"device": "cpu"}
+    )
     with pytest.raises(TypeError, match="does not define ready"):
         brain.ready([], Stage.TRAIN, None)
     with pytest.raises(TypeError, match="no denominators"):

@@ -100,7 +100,7 @@ def test_the_halves_and_kept_features_make_the_whole(encoder):
     whole = encoder(wavs, wav_lens)
 
     features, lengths = encoder.front_end(wavs, wav_lens)
-    kept, _ = encoder.projected(wavs, wav_lens)
+    kept, _ = encoder.normed_features(wavs, wav_lens)
 
     assert lengths.tolist() == [27, 15]
     assert torch.equal(encoder.transformer(features, lengths), whole)
@@ -281,7 +281,7 @@ def test_what_was_saved_is_read_back(encoder, folder, tmp_path):
 def test_bf16_autocast_runs_padded_or_not(encoder):
     wavs, wav_lens = _wavs(9000, 5000)
     exact = encoder(wavs, wav_lens)
-    features, _ = encoder.projected(wavs, wav_lens)
+    features, _ = encoder.normed_features(wavs, wav_lens)
     with torch.autocast("cpu", torch.bfloat16):
         found = encoder(wavs, wav_lens)
         short = encoder(wavs, wav_lens, features=features)

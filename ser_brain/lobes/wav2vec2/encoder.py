@@ -206,19 +206,34 @@ class Wav2Vec2(nn.Module):
         )
         return layer.activation(x)
 
-    def projected(self, wavs, wav_lens):
-        """CNN and feature projection, before the projection's dropout.
+    def _front_end_grad(self):
+        """No gradients through a frozen front-end."""
+        learns = torch.is_grad_enabled() and not self.freeze_front_end
+        return torch.set_grad_enabled(learns)
 
-        Arguments and result are those of ``front_end``. A frozen front-end
-        gives the same for a clip every time, so this can be kept.
+    def normed_features(self, wavs, wav_lens):
+        """CNN and the layer norm after it: what can be kept of a clip.
+
+        A frozen front-end gives the same every time. Arguments are those of
+        ``front_end``.
+
+        Returns
+        -------
+        tuple of torch.Tensor
+            Features of shape (batch, frames, conv_dim), of unit scale, so
+            that fp16 holds them, and frame lengths (batch,).
         """
-        with torch.set_grad_enabled(
-            torch.is_grad_enabled() and not self.freeze_front_end
-        ):
+        with self._front_end_grad():
             features, lengths = self.conv_features(wavs, wav_lens)
-            projection = self.model.feature_projection
-            features = projection.projection(projection.layer_norm(features))
-        return features, lengths
+            return self.model.feature_projection.layer_norm(features), lengths
+
+    def project(self, features):
+        """Feature projection of ``normed_features``, dropout included."""
+        projection = self.model.feature_projection
+        with self._front_end_grad():
+            features = features.to(projection.projection.weight.dtype)
+            features = projection.projection(features)
+        return projection.dropout(features)
 
     def front_end(self, wavs, wav_lens):
         """First half: CNN and feature projection, before any mask.
@@ -235,8 +250,8 @@ class Wav2Vec2(nn.Module):
         tuple of torch.Tensor
             Features of shape (batch, frames, dim) and frame lengths (batch,).
         """
-        features, lengths = self.projected(wavs, wav_lens)
-        return self.model.feature_projection.dropout(features), lengths
+        features, lengths = self.normed_features(wavs, wav_lens)
+        return self.project(features), lengths
 
     def mask(self, features, time_mask=None, feature_mask=None):
         """Masked frames become the mask embedding, masked features 0.
@@ -344,8 +359,8 @@ class Wav2Vec2(nn.Module):
         keep : list of bool, optional
             Layers to run (see ``transformer``).
         features : torch.Tensor, optional
-            What ``projected`` gave for these waveforms earlier: the frozen
-            front-end is not run again.
+            What ``normed_features`` gave for these waveforms earlier: the
+            frozen CNN is not run again.
 
         Returns
         -------
@@ -353,10 +368,10 @@ class Wav2Vec2(nn.Module):
             Shape (batch, frames, dim).
         """
         if features is None:
-            features, lengths = self.projected(wavs, wav_lens)
+            features, lengths = self.normed_features(wavs, wav_lens)
         else:
             lengths = self.frame_lengths(sample_counts(wavs, wav_lens))
-        features = self.model.feature_projection.dropout(features)
+        features = self.project(features)
         if masks is None and self.training and self.span_mask is not None:
             masks = self.span_mask(lengths.cpu(), self.dim)
         if masks is not None:

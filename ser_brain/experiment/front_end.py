@@ -1,0 +1,70 @@
+"""The front-end cache that the settings ask for."""
+
+import hashlib
+from pathlib import Path
+
+from speechbrain.utils.distributed import run_on_main
+
+from ser_brain.corpora import manifest_key
+from ser_brain.dataio.audio import sample_count
+from ser_brain.dataio.front_end import MemoryCache, cache_mode, encoded
+from ser_brain.dataio.front_end_file import FrontEndFile
+from ser_brain.lobes.wav2vec2.fingerprint import front_end_fingerprint
+
+FOLDER = "front_end"
+
+
+def front_end(experiment, section):
+    """The cache of a section's frozen front-end.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        The run. A cache on disk lies in ``front_end/`` of the corpus'
+        results and holds all utterances of its manifest, of training and
+        test parts alike: what a frozen CNN makes of a clip is learned from
+        none.
+    section : dict
+        The instantiated section.
+
+    Returns
+    -------
+    MemoryCache, MappedFeatures or None
+        None: the front-end is computed each time, as it must be where the
+        section has no ``front_end_cache`` or augments the waveforms.
+    """
+    mode = cache_mode(section.get("front_end_cache"))
+    if mode == "off" or section.get("augment") is not None:
+        return None
+    gigabytes = float(experiment.settings.get("front_end_cache_gb"))
+    if mode == "memory":
+        return MemoryCache(gigabytes)
+    return _on_disk(experiment, section, gigabytes)
+
+
+def _on_disk(experiment, section, gigabytes):
+    """The file of this corpus and model, computed if it is not there."""
+    encoder = section["modules"]["encoder"].to(experiment.run_opts.device)
+    longest = sample_count(section["max_seconds"])
+    parts = (
+        front_end_fingerprint(encoder),
+        manifest_key(experiment.manifest),
+        str(longest),
+    )
+    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    folder = Path(experiment.settings.get("results"), experiment.name, FOLDER)
+    file = FrontEndFile(folder, key, encoder.config.conv_dim[-1])
+    ids = list(experiment.manifest)
+
+    def compute():
+        for (utterance,) in experiment.loader(ids):
+            signal = utterance.signal[:longest]
+            device = experiment.run_opts.device
+            yield utterance.id, encoded(encoder, signal, device)
+
+    frames = sum(
+        encoder.frame_lengths(min(sample_count(entry["duration"]), longest))
+        for entry in experiment.manifest.values()
+    )
+    run_on_main(file.ensure, args=[compute, frames, len(ids), gigabytes])
+    return file.open()
