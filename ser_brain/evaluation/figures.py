@@ -7,24 +7,18 @@ from matplotlib.figure import Figure
 from ser_brain.files import atomic_path
 
 COLUMN_INCHES = 3.5
-DARK_CELL = 55
+DARK_CELL = 65
 
 
 def save_confusion(path, matrix, labels, title=None):
-    """Draw a confusion matrix: percent of each true class, and counts.
+    """Write a confusion matrix as PNG, 200 dots per inch.
 
     Arguments
     ---------
     path : str or pathlib.Path
-        The PNG file to write, 200 dots per inch, one column wide up to four
-        classes and wider as classes are added.
-    matrix : array_like
-        Counts, shape (classes, classes), true classes in rows, as
-        :func:`ser_brain.evaluation.metrics.confusion` gives them.
-    labels : sequence of str
-        The class names, in the order of the rows.
-    title : str, optional
-        One line above the matrix.
+        The PNG file to write.
+    matrix, labels, title
+        As :func:`draw_confusion` takes them.
 
     Raises
     ------
@@ -39,6 +33,40 @@ def save_confusion(path, matrix, labels, title=None):
     >>> save_confusion(file, [[8, 2], [1, 9]], ["angry", "sad"])
     >>> file.read_bytes()[1:4]
     b'PNG'
+    """
+    figure = draw_confusion(matrix, labels, title)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png")
+
+
+def draw_confusion(matrix, labels, title=None):
+    """Draw a confusion matrix: percent of each true class, and counts.
+
+    Arguments
+    ---------
+    matrix : array_like
+        Counts, shape (classes, classes), true classes in rows, as
+        :func:`ser_brain.evaluation.metrics.confusion` gives them.
+    labels : sequence of str
+        The class names, in the order of the rows.
+    title : str, optional
+        One line above the matrix.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One column wide up to four classes, wider as classes are added.
+
+    Raises
+    ------
+    ValueError
+        If the matrix is not (classes, classes).
+
+    Example
+    -------
+    >>> figure = draw_confusion([[8, 2], [1, 9]], ["angry", "sad"])
+    >>> [text.get_text() for text in figure.axes[0].texts[:2]]
+    ['80', '8']
     """
     matrix = np.asarray(matrix)
     if matrix.shape != (len(labels), len(labels)):
@@ -55,8 +83,7 @@ def save_confusion(path, matrix, labels, title=None):
     axes.imshow(percent, cmap="Blues", vmin=0, vmax=100)
     _write_cells(axes, percent, matrix)
     _name_axes(axes, labels, title)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png")
+    return figure
 
 
 def _write_cells(axes, percent, counts):
@@ -66,10 +93,12 @@ def _write_cells(axes, percent, counts):
         axes.text(
             column, row - 0.05, f"{share:.0f}",
             ha="center", va="bottom", color=ink, fontsize=9,
+            in_layout=False,
         )  # fmt: skip
         axes.text(
             column, row + 0.08, f"{counts[row, column]:d}",
             ha="center", va="top", color=ink, fontsize=6,
+            in_layout=False,
         )  # fmt: skip
 
 
@@ -88,6 +117,7 @@ def _name_axes(axes, labels, title):
         axes.set_title(title, fontsize=9)
     axes.set_xticks(places[1:] - 0.5, minor=True)
     axes.set_yticks(places[1:] - 0.5, minor=True)
-    axes.grid(which="minor", color="white", linewidth=1)
+    axes.grid(visible=False)
+    axes.grid(which="minor", axis="both", color="white", linewidth=1)
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_visible(False)

@@ -1,0 +1,160 @@
+"""Two procedures on the same clips: is the difference more than chance?
+
+Both tests take the clip as the unit. They say whether the difference would
+stand on other clips of the same speakers, not whether it would stand on other
+speakers.
+"""
+
+import numpy as np
+from scipy.stats import binomtest
+
+CHUNK = 1000  # sign patterns at once: bounds the memory
+EXACT_CLIPS = 13  # all 2**13 patterns are fewer than the usual resamples
+
+
+def accuracy_contributions(truth, fold, first, second):
+    r"""What each clip adds to the difference of two unweighted accuracies.
+
+    With :math:`K_f` classes in fold f, :math:`n_{fk}` clips of class k and F
+    folds, a clip of class k in fold f adds
+
+    .. math:: \frac{a_i - b_i}{F K_f n_{fk}}
+
+    where a and b are the shares of runs that were right. The sum over clips
+    is the difference of the means over folds of the means over runs.
+
+    Arguments
+    ---------
+    truth, fold : numpy.ndarray
+        Index of the true class and of the fold, shape (clips,).
+    first, second : numpy.ndarray
+        Share of the runs that were right, shape (clips,).
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (clips,).
+
+    Example
+    -------
+    >>> same = np.zeros(4, int)
+    >>> right, wrong = np.ones(4), np.zeros(4)
+    >>> accuracy_contributions(np.array([0, 0, 0, 1]), same, right, wrong)
+    array([0.166..., 0.166..., 0.166..., 0.5       ])
+    """
+    pairs = np.stack([fold, truth], axis=1)
+    cells, cell, clips = np.unique(
+        pairs, axis=0, return_inverse=True, return_counts=True
+    )
+    folds, classes = np.unique(cells[:, 0], return_counts=True)
+    classes = classes[np.searchsorted(folds, fold)]
+    return (first - second) / (len(folds) * classes * clips[cell.ravel()])
+
+
+def randomisation_test(contributions, resamples=10000, seed=0):
+    """Approximate randomisation test, two-sided, paired by clip.
+
+    Were the procedures alike, their answers to a clip could change places,
+    which turns the sign of what the clip adds to the difference. A clip's
+    answers in all runs change places together: runs of a fold test the same
+    clips and are not new evidence about other clips. With up to 13 clips
+    that add anything, all patterns of signs are counted and p is exact;
+    beyond, patterns are drawn and p is (1 + as extreme) / (1 + drawn).
+
+    Arguments
+    ---------
+    contributions : numpy.ndarray
+        As :func:`accuracy_contributions` returns them, shape (clips,).
+    resamples : int
+        Number of patterns drawn.
+    seed : int
+        Seed of the draws.
+
+    Returns
+    -------
+    float
+        The p value.
+
+    Example
+    -------
+    >>> randomisation_test(np.array([1.0, 1.0, 1.0, 0.0]))
+    0.25
+    """
+    moving = contributions[contributions != 0]
+    # Sums of the same terms in another order are equal up to rounding.
+    bound = abs(moving.sum()) - 1e-9 * np.abs(moving).sum()
+    if len(moving) <= EXACT_CLIPS:
+        patterns = np.arange(2 ** len(moving))
+        signs = 1 - 2 * (patterns[:, None] >> np.arange(len(moving)) & 1)
+        return float(np.mean(np.abs(signs @ moving) >= bound))
+    generator = np.random.default_rng(seed)
+    extreme = 0
+    for begin in range(0, resamples, CHUNK):
+        size = (min(CHUNK, resamples - begin), len(moving))
+        signs = 1.0 - 2.0 * generator.integers(0, 2, size)
+        extreme += int((np.abs(signs @ moving) >= bound).sum())
+    return (1 + extreme) / (1 + resamples)
+
+
+def mcnemar(first, second):
+    """McNemar's test, exact at any number of clips.
+
+    Only clips that one procedure has right and the other wrong count. Were
+    the procedures alike, either would be the right one with probability 1/2.
+
+    Arguments
+    ---------
+    first, second : numpy.ndarray
+        Whether each clip was right, bool, shape (clips,).
+
+    Returns
+    -------
+    only_first, only_second : int
+        Clips that only the first, only the second procedure has right.
+    p : float
+        Two-sided, from the binomial distribution.
+
+    Example
+    -------
+    >>> first = np.array([True] * 6 + [False])
+    >>> only_first, only_second, p = mcnemar(first, ~first)
+    >>> only_first, only_second, round(p, 6)
+    (6, 1, 0.125)
+    """
+    only_first = int((first & ~second).sum())
+    only_second = int((second & ~first).sum())
+    differing = only_first + only_second
+    if not differing:
+        return 0, 0, 1.0
+    p = float(binomtest(only_first, differing).pvalue)
+    return only_first, only_second, p
+
+
+def holm(p_values):
+    """Holm's correction for several comparisons.
+
+    The smallest of m values is multiplied by m, the next by m - 1 and so on;
+    none may fall below one that was smaller, none exceeds 1.
+
+    Arguments
+    ---------
+    p_values : sequence of float
+        One value a comparison.
+
+    Returns
+    -------
+    list of float
+        Corrected values, in the same order.
+
+    Example
+    -------
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    values = np.asarray(p_values, dtype=float)
+    order = np.argsort(values, kind="stable")
+    factors = np.arange(len(values), 0, -1)
+    raised = np.maximum.accumulate(values[order] * factors)
+    corrected = np.empty_like(raised)
+    corrected[order] = np.minimum(raised, 1)
+    return corrected.tolist()

@@ -1,0 +1,1 @@
+"""Run folders to one page: figures, intervals, comparisons, pictures."""

@@ -1,0 +1,87 @@
+"""The page: one HTML file that asks for nothing from anywhere."""
+
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from ser_brain.evaluation.published import SOURCE
+from ser_brain.evaluation.report.summary import notices, title
+
+HERE = Path(__file__).parent
+SECTIONS = {
+    "accuracy": "Accuracy",
+    "comparisons": "Comparisons",
+    "recall": "Classes",
+    "confusion": "Confusions",
+    "speakers": "Speakers",
+    "learning": "Learning curves",
+    "protocol": "Runs and machines",
+}
+
+
+def render_page(analysis, tables, pictures):
+    """The report as one HTML page.
+
+    Arguments
+    ---------
+    analysis : Analysis
+        The numbers.
+    tables : dict
+        As :func:`ser_brain.evaluation.report.summary.all_tables` gives them.
+    pictures : dict
+        As :func:`ser_brain.evaluation.report.figures.all_pictures` gives
+        them.
+
+    Returns
+    -------
+    str
+        HTML; styles and pictures are part of it.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    absent = {"comparisons"} - set(tables)
+    absent |= {"learning"} if not pictures["learning"] else set()
+    style = (HERE / "style.css").read_text(encoding="utf-8")
+    return environment.get_template("page.html").render(
+        title=title(analysis),
+        summary=_summary(analysis),
+        notices=notices(analysis),
+        missing=analysis.missing,
+        sections=[pair for pair in SECTIONS.items() if pair[0] not in absent],
+        tables=tables,
+        pictures=pictures,
+        confusions=[
+            (name, list(members))
+            for name, members in groupby(
+                pictures["confusion"], attrgetter("group")
+            )
+        ],
+        source=SOURCE if analysis.published else "",
+        style=Markup(style),
+    )
+
+
+def _summary(analysis):
+    """How much stands behind the page."""
+    runs = sum(len(p.runs) for p in analysis.procedures)
+    clips = sum(
+        len(trials.truth) for trials in _widest(analysis).trials.values()
+    )
+    return (
+        f"{', '.join(p.title for p in analysis.procedures)}: {runs} runs, "
+        f"{len(analysis.folds)} folds, {clips} clips of "
+        f"{len(analysis.speakers)} speakers, {len(analysis.classes)} classes. "
+        "Unweighted accuracy (UA) is the mean of the classes' recalls."
+    )
+
+
+def _widest(analysis):
+    """The procedure with the most folds."""
+    return max(analysis.procedures, key=lambda p: len(p.folds))

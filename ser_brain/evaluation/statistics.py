@@ -1,0 +1,306 @@
+"""Scores of the whole protocol, and how sure they are: the bootstrap.
+
+The protocol's score is the mean over folds of the mean over runs (Chen and
+Rudnicky, Section 4). Two questions are asked of it. Over clips: had other
+clips of the same speakers been tested? Clips are drawn anew within each fold.
+Over speakers: had other people been recorded? Speakers are drawn anew, with
+all their clips. All runs of a fold test the same clips, so a clip is drawn
+with what all runs said about it.
+
+Nothing is computed clip by clip in Python: a resample is a row of weights,
+and a matrix product turns all rows into counts at once.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+SCORES = ("UA", "WA", "macro_f1", "recall")
+CHUNK = 500  # resamples at once: bounds the memory
+
+
+@dataclass(frozen=True)
+class FoldTrials:
+    """What all runs of one fold said about its test clips.
+
+    Arguments
+    ---------
+    truth : numpy.ndarray
+        Index of the true class, shape (clips,).
+    speaker : numpy.ndarray
+        Index of the speaker among those of all folds, shape (clips,).
+    prediction : numpy.ndarray
+        Index of the predicted class, shape (runs, clips).
+
+    Example
+    -------
+    >>> FoldTrials(np.array([0, 1]), np.array([0, 0]), np.array([[0, 0]])).runs
+    1
+    """
+
+    truth: np.ndarray
+    speaker: np.ndarray
+    prediction: np.ndarray
+
+    @property
+    def runs(self):
+        """Number of runs."""
+        return len(self.prediction)
+
+    @property
+    def correct(self):
+        """Share of the runs that were right, shape (clips,)."""
+        return (self.prediction == self.truth).mean(axis=0)
+
+
+def fold_counts(trials, n_classes, weights):
+    """Weighted counts by class.
+
+    Arguments
+    ---------
+    trials : FoldTrials
+        The runs of a fold.
+    n_classes : int
+        Number of classes.
+    weights : numpy.ndarray
+        How often each clip counts, shape (resamples, clips).
+
+    Returns
+    -------
+    hits : numpy.ndarray
+        Clips rightly found, shape (resamples, runs, classes).
+    totals : numpy.ndarray
+        Clips of the class, shape (resamples, 1, classes).
+    predicted : numpy.ndarray
+        Clips said to be of the class, shape (resamples, runs, classes).
+
+    Example
+    -------
+    >>> trials = FoldTrials(
+    ...     np.array([0, 1]), np.array([0, 0]), np.array([[0, 0]])
+    ... )
+    >>> hits, totals, predicted = fold_counts(trials, 2, np.array([[1, 3]]))
+    >>> hits.tolist(), totals.tolist(), predicted.tolist()
+    ([[[1.0, 0.0]]], [[[1.0, 3.0]]], [[[4.0, 0.0]]])
+    """
+    one_hot = np.eye(n_classes)
+    truth = one_hot[trials.truth]
+    predicted = one_hot[trials.prediction]
+    hits = predicted * truth
+    clips = len(truth)
+    columns = np.concatenate([truth[None], hits, predicted]).swapaxes(0, 1)
+    counts = weights.astype(float) @ columns.reshape(clips, -1)
+    counts = counts.reshape(len(weights), -1, n_classes)
+    runs = trials.runs
+    return counts[:, 1 : 1 + runs], counts[:, :1], counts[:, 1 + runs :]
+
+
+def fold_scores(hits, totals, predicted):
+    """UA, WA and macro-F1 of one fold, each the mean over its runs.
+
+    A class without clips is left out, as in
+    :mod:`ser_brain.evaluation.metrics`.
+
+    Arguments
+    ---------
+    hits, totals, predicted : numpy.ndarray
+        As :func:`fold_counts` returns them.
+
+    Returns
+    -------
+    dict
+        Score -> fractions, shape (resamples,); 0 where no clip counts.
+
+    Example
+    -------
+    >>> counts = np.array([[[3.0, 1.0]]])
+    >>> scores = fold_scores(counts, np.array([[[4.0, 4.0]]]), counts)
+    >>> float(scores["UA"][0]), float(scores["WA"][0])
+    (0.5, 0.5)
+    """
+    found = hits / np.maximum(totals, 1)
+    held = np.maximum((totals > 0).sum(axis=-1), 1)
+    said = totals + predicted
+    f1 = 2 * hits / np.maximum(said, 1)
+    occurring = np.maximum((said > 0).sum(axis=-1), 1)
+    right = hits.sum(-1) / np.maximum(totals.sum(-1), 1)
+    return {
+        "UA": (found.sum(-1) / held).mean(-1),
+        "WA": right.mean(-1),
+        "macro_f1": (f1.sum(-1) / occurring).mean(-1),
+    }
+
+
+def protocol_scores(folds, n_classes, weights=None, shares=None):
+    r"""Mean over folds of the mean over runs, under weights of the clips.
+
+    .. math:: \theta(w) = \sum_f W_f \theta_f(w) / \sum_f W_f
+
+    Recall is pooled over the clips of all folds, as in a pooled confusion
+    matrix.
+
+    Arguments
+    ---------
+    folds : list of FoldTrials
+        All folds.
+    n_classes : int
+        Number of classes.
+    weights : list of numpy.ndarray, optional
+        For each fold how often each clip counts, (resamples, clips); by
+        default once.
+    shares : numpy.ndarray, optional
+        How much each fold counts, W, (resamples, folds); by default alike.
+
+    Returns
+    -------
+    dict
+        UA, WA, macro_f1, shape (resamples,), and recall, shape
+        (resamples, classes), nan for a class without clips.
+
+    Example
+    -------
+    >>> trials = FoldTrials(
+    ...     np.array([0, 1]), np.array([0, 0]), np.array([[0, 0], [0, 1]])
+    ... )
+    >>> float(protocol_scores([trials], 2)["UA"][0])
+    0.75
+    """
+    if weights is None:
+        weights = [np.ones((1, len(trials.truth))) for trials in folds]
+    if shares is None:
+        shares = np.ones((len(weights[0]), len(folds)))
+    shares = shares / shares.sum(axis=1, keepdims=True)
+    found = dict.fromkeys(SCORES[:3], 0.0)
+    hits, totals = 0.0, 0.0
+    for number, (trials, weight) in enumerate(zip(folds, weights)):
+        counts = fold_counts(trials, n_classes, weight)
+        for name, score in fold_scores(*counts).items():
+            found[name] = found[name] + shares[:, number] * score
+        hits = hits + counts[0].mean(axis=1)
+        totals = totals + counts[1][:, 0]
+    recall = np.full(totals.shape, np.nan)
+    np.divide(hits, totals, out=recall, where=totals > 0)
+    return {**found, "recall": recall}
+
+
+def bootstrap(folds, n_classes, by="clip", resamples=5000, seed=0, level=0.95):
+    """Percentile intervals of the protocol's scores.
+
+    Over clips, each fold's clips are drawn with replacement within the fold.
+    Over speakers, all speakers are drawn with replacement; a fold then counts
+    as often as its speakers were drawn, on average. With few speakers there
+    are few different draws (35 with four), and the interval is coarse and, as
+    a rule, too narrow.
+
+    Arguments
+    ---------
+    folds : list of FoldTrials
+        All folds.
+    n_classes : int
+        Number of classes.
+    by : str
+        "clip" or "speaker".
+    resamples : int
+        Number of draws.
+    seed : int
+        Seed of the draws.
+    level : float
+        Share of the draws that the interval holds.
+
+    Returns
+    -------
+    dict
+        UA, WA, macro_f1: (low, high) as fractions; recall: one such pair a
+        class, shape (2, classes).
+
+    Raises
+    ------
+    ValueError
+        If ``by`` is something else.
+
+    Example
+    -------
+    >>> truth = np.arange(100) // 50
+    >>> trials = FoldTrials(truth, truth, np.arange(100)[None] % 2)
+    >>> low, high = bootstrap([trials], 2)["UA"]
+    >>> bool(0.39 < low < 0.42), bool(0.58 < high < 0.61)
+    (True, True)
+    """
+    draws = {"clip": _draw_clips, "speaker": _draw_speakers}
+    if by not in draws:
+        raise ValueError(f"by={by!r}: draw by one of {sorted(draws)}.")
+    generator = np.random.default_rng(seed)
+    drawn = []
+    for begin in range(0, resamples, CHUNK):
+        size = min(CHUNK, resamples - begin)
+        weights, shares = draws[by](generator, folds, size)
+        drawn.append(protocol_scores(folds, n_classes, weights, shares))
+    ends = [50 * (1 - level), 50 * (1 + level)]
+    return {
+        name: _percentiles(np.concatenate([part[name] for part in drawn]), ends)
+        for name in SCORES
+    }
+
+
+def _percentiles(draws, ends):
+    """Along the draws; nan where a class was in none of them."""
+    found = np.full((2, *draws.shape[1:]), np.nan)
+    known = ~np.isnan(draws).all(axis=0)
+    found[:, known] = np.nanpercentile(draws[:, known], ends, axis=0)
+    return found
+
+
+def _draw(generator, resamples, size):
+    """How often each of ``size`` things is drawn: (resamples, size)."""
+    chosen = generator.integers(0, size, (resamples, size))
+    flat = chosen + size * np.arange(resamples)[:, None]
+    counts = np.bincount(flat.ravel(), minlength=resamples * size)
+    return counts.reshape(resamples, size)
+
+
+def _draw_clips(generator, folds, resamples):
+    """Clips within each fold; every fold counts once."""
+    weights = [
+        _draw(generator, resamples, len(trials.truth)) for trials in folds
+    ]
+    return weights, None
+
+
+def _draw_speakers(generator, folds, resamples):
+    """Speakers of all folds; a fold counts as its speakers do."""
+    speakers = [np.unique(trials.speaker) for trials in folds]
+    drawn = _draw(generator, resamples, 1 + max(map(np.max, speakers)))
+    weights = [drawn[:, trials.speaker] for trials in folds]
+    shares = [drawn[:, members].mean(axis=1) for members in speakers]
+    return weights, np.stack(shares, axis=1)
+
+
+def run_deviation(by_fold):
+    r"""Deviation of the protocol's mean from one repetition to the next.
+
+    Runs of different folds are independent, so with the sample variances
+    :math:`s_f^2` over the runs of each of F folds it is
+
+    .. math:: \sqrt{\sum_f s_f^2} / F
+
+    the deviation of a mean over folds with one run each.
+
+    Arguments
+    ---------
+    by_fold : sequence of sequence of float
+        Scores of the runs of each fold.
+
+    Returns
+    -------
+    float or None
+        In the unit of the scores; None where a fold has one run.
+
+    Example
+    -------
+    >>> run_deviation([[1.0, 3.0], [2.0, 2.0]])
+    0.7071...
+    """
+    if any(len(scores) < 2 for scores in by_fold):
+        return None
+    variances = [np.var(scores, ddof=1) for scores in by_fold]
+    return float(np.sqrt(np.sum(variances)) / len(by_fold))
