@@ -17,7 +17,13 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["ser_brain", "ser_brain.*"]),
-    package_data={"ser_brain": ["assets/**/*"]},
+    package_data={
+        "ser_brain": [
+            "assets/**/*",
+            "evaluation/report/*.html",
+            "evaluation/report/*.css",
+        ]
+    },
     python_requires=">=3.10,<3.14",
     install_requires=[
         # torch and torchaudio are built as a pair: torchaudio 2.11 is its
@@ -32,10 +38,13 @@ setup(
         "numpy",
         "scipy",
         "filelock",
+        "threadpoolctl",
+        "fsspec",
         "packaging",
         "soundfile>=0.12",
         "tqdm",
         "matplotlib>=3.8",
+        "jinja2>=3.1",
         "tensorboard>=2.14",
     ],
     extras_require={
@@ -45,7 +54,10 @@ setup(
             "hypothesis>=6.100",
             "ruff>=0.15",
             "pyworld>=0.3.5",
+            "ray>=2.50,<3",
         ],
+        # Runs of a plan on many machines (docs/clusters.md).
+        "ray": ["ray>=2.50,<3"],
         # Parity tests of wav2vec 1.0 alone; checkpoints are read without it.
         "fairseq": ["fairseq-fixed>=0.12.3"],
     },

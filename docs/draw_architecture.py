@@ -20,6 +20,7 @@ ROOT = DOCS.parent
 # From the top down; a room may import those of lower levels only.
 LEVELS = (
     ("recipes", "cli"),
+    ("protocol", "doctor"),
     ("experiment",),
     ("brains", "inference"),
     ("dataio",),
@@ -29,14 +30,17 @@ LEVELS = (
     ("files",),
     ("errors",),
 )
-# Drawn as bands over the whole width, without arrows: experiment wires the
-# rooms below it together, and every room may import files and errors.
-BANDS = {"experiment", "files", "errors"}
+# Their arrows downwards are not drawn: protocol and experiment wire the rooms
+# below them together, and every room may import files and errors.
+WIRING = {"protocol", "experiment"}
+COMMON = {"files", "errors"}
 
 # Centre of each room (x, y) and what it is for.
 ROOMS = {
-    "recipes": (3.3, 9.6, "a procedure on a corpus"),
-    "cli": (9.3, 9.6, "the command ser-brain"),
+    "recipes": (1.7, 9.6, "a procedure on a corpus"),
+    "cli": (8.3, 11.2, "the command ser-brain"),
+    "protocol": (5.0, 9.6, "folds x runs, engines"),
+    "doctor": (11.7, 9.6, "what is installed"),
     "brains": (1.7, 6.4, "one Brain an objective"),
     "inference": (8.3, 6.4, "a trained run on new audio"),
     "dataio": (5.0, 5.4, "manifest to batches"),
@@ -50,6 +54,7 @@ ROOMS = {
 WHOLE_WIDTH = (12.8, 0.8)
 COLOURS = {
     "cli": "#1b7837",
+    "doctor": "#1b7837",
     "brains": "#2166ac",
     "inference": "#8c2d8c",
 }
@@ -59,6 +64,7 @@ BENDS = {
     ("cli", "corpora"): -0.3,
     ("brains", "nnet"): 0.3,
     ("inference", "nnet"): -0.3,
+    ("doctor", "assets"): -0.25,
 }
 PLAIN = "#222222"
 
@@ -179,7 +185,7 @@ def new_axes(width, height, right, bottom, top):
 
 def draw_rooms():
     """The rooms and who imports from whom."""
-    figure, axes = new_axes(10, 7.6, right=13.3, bottom=-1.6, top=10.3)
+    figure, axes = new_axes(10, 8.6, right=13.3, bottom=-1.6, top=11.9)
     boxes = {
         name: draw_box(axes, (x, y), name, line, BOX)
         for name, (x, y, line) in ROOMS.items()
@@ -192,7 +198,8 @@ def draw_rooms():
     common = "for every room but nnet and lobes, which stand alone"
     draw_box(axes, (middle, -1.0), "files, errors", common, WHOLE_WIDTH)
     for source, target in sorted(imports()):
-        if not (source in BANDS or target in {"files", "errors"}):
+        wires = source in WIRING and target != "experiment"
+        if not (wires or target in COMMON):
             bend = BENDS.get((source, target), 0.0)
             colour = COLOURS.get(source, PLAIN)
             draw_arrow(axes, boxes, source, target, colour, bend)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser_brain import cli
+from ser_brain import cli, doctor
 from ser_brain.inference import EmotionRecognizer, save_classifier
 from ser_brain.lobes.wav2vec2 import Wav2Vec2
 from ser_brain.nnet.heads import UtteranceHead
@@ -115,6 +115,38 @@ def test_baseline_without_a_corpus(argv, sentence, capsys, monkeypatch):
     assert sentence in err and err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["SAVE", "hparams/vft.yaml"], "There is no recipe 'SAVE'"),
+        (["SAVEE", "hparams/vfd.yaml"], "has no script train_vfd.py"),
+        (["SAVEE", "hparams/vft.yaml", "--folds", "DX"], "'DX', which is no"),
+        (["SAVEE", "hparams/vft.yaml", "--fold", "DC"], "choose by --folds"),
+        (["SAVEE", "hparams/vft.yaml", "--runs", "0"], "--runs is 0"),
+        (["SAVEE", "hparams/vft.yaml", "--workers", "0"], "--workers is 0"),
+        (["SAVEE", "hparams/vft.yaml", "--home", "s3://x"], "--engine ray"),
+    ],
+)
+def test_a_bad_plan_is_one_sentence(
+    words, sentence, capsys, monkeypatch, tmp_path
+):
+    """Told before anything runs, whatever is wrong."""
+    monkeypatch.delenv("SAVEE_ROOT", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["run", *words]) == 2
+    err = capsys.readouterr().err.splitlines()
+    assert sentence in err[-1] and err[-1].startswith("error: ")
+    assert not list(tmp_path.rglob("seed_*"))
+
+
+def test_only_plans_take_settings_of_the_recipes(capsys):
+    """Elsewhere an unknown word is a typing error."""
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["doctor", "--lr", "1"])
+    assert "unrecognized arguments: --lr 1" in capsys.readouterr().err
+
+
 def doctors_lines(capsys):
     """The doctor's exit code and its lines by their names."""
     code = cli.main(["doctor"])
@@ -167,7 +199,7 @@ def test_doctor_finds_a_whole_savee(capsys, monkeypatch, shared_corpora):
 def test_doctor_fails_where_nothing_can_run(capsys, monkeypatch):
     """A package that setup.py asks for and that is not there: exit code 1."""
     asked = ["torch>=2", "no-such-package-of-ours>=1", "numpy>=999"]
-    monkeypatch.setattr(cli.metadata, "requires", lambda name: asked)
+    monkeypatch.setattr(doctor.metadata, "requires", lambda name: asked)
     code, found = doctors_lines(capsys)
     assert code == 1
     assert "not installed" in found["no-such-package-of-ours"]

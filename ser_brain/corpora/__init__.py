@@ -22,4 +22,5 @@ from ser_brain.corpora.registry import (
     get_corpus,
     read_corpus,
 )
+from ser_brain.corpora.shares import hours, training_share
 from ser_brain.corpora.table import read_table

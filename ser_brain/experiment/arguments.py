@@ -8,15 +8,18 @@ import ruamel.yaml
 from ruamel.yaml.error import YAMLError
 from speechbrain.utils.run_opts import RunOptions
 
+from ser_brain.dataio.front_end import cache_mode
 from ser_brain.errors import InputError
 from ser_brain.experiment.settings import ROOT, YAML, load_layer
 
 # Settings that are text although the yaml has none.
 PATHS = ("data_folder", "manifest", "wav2vec")
-# Numbers that no yaml gives a value.
+# Numbers that may be "auto", or nothing.
 NUMBERS = ("micro_batch_seconds",)
 # Whole numbers above 0 that may be 0.
-MAY_BE_ZERO = ("seed", "num_workers")
+MAY_BE_ZERO = ("seed", "adaptation_seed", "num_workers")
+# Whole numbers that the yaml leaves open, or refers to another for.
+WHOLE = ("adaptation_seed", "threads")
 
 
 def parse_arguments(argv):
@@ -62,11 +65,14 @@ def parse_arguments(argv):
                 f"--classes is {overrides[key]!r}: give a mapping of classes "
                 "to labels, as '{happy: [hap, exc], sad: [sad]}'."
             )
-        if isinstance(method[key], str) or key in PATHS:
+        is_text = isinstance(method[key], str) and key not in NUMBERS
+        if is_text or key in PATHS:
             # As it was typed: speaker 03 is not the number 3.
             overrides[key] = _text(overrides[key], typed[key])
         else:
             check_kind(key, overrides[key], method[key])
+        if key == "front_end_cache":
+            overrides[key] = cache_mode(overrides[key])
     return path, run_opts, overrides
 
 
@@ -137,8 +143,10 @@ def check_kind(key, value, default):
     ...
     ser_brain.errors.InputError: --epochs is 'many': give a whole number ...
     """
-    if key in NUMBERS and value is not None:
-        default = 1.0
+    if key in NUMBERS:
+        default = value if value in (None, "auto") else 1.0
+    if key in WHOLE:
+        default = 1
     if isinstance(default, bool):
         # A switch without a value is on.
         fits, wanted = value is None or isinstance(value, bool), "true or false"

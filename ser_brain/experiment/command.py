@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from contextlib import closing
 
 from transformers.utils import logging as transformers_logging
 
@@ -33,12 +34,14 @@ def run_recipe(train, corpus, prepare, argv=None):
     transformers_logging.set_verbosity_error()
     # Its search for fonts would fill log.txt.
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
+    # Each lock would be told four times.
+    logging.getLogger("filelock").setLevel(logging.WARNING)
     # A full disk is told once, not for each line of log.txt.
     logging.raiseExceptions = False
     try:
-        train(
-            Experiment(sys.argv[1:] if argv is None else argv, corpus, prepare)
-        )
+        words = sys.argv[1:] if argv is None else argv
+        with closing(Experiment(words, corpus, prepare)) as experiment:
+            train(experiment)
     except InputError as error:
         return _refuse(" ".join(str(error).splitlines()))
     except Exception as error:

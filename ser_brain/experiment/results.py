@@ -1,5 +1,10 @@
 """The three files that a run ends with, and the table it prints."""
 
+import hashlib
+
+import torch
+
+from ser_brain.corpora import hours
 from ser_brain.evaluation.figures import save_confusion
 from ser_brain.evaluation.metrics import confusion, scores
 from ser_brain.evaluation.outputs import (
@@ -9,6 +14,19 @@ from ser_brain.evaluation.outputs import (
 )
 
 RESULTS = ("predictions.csv", "metrics.json", "confusion.png")
+
+
+def digest(path):
+    """SHA-256 of a file, by which an edited one is found.
+
+    Example
+    -------
+    >>> file = getfixture("tmp_path") / "empty"
+    >>> file.touch()
+    >>> digest(file)[:8]
+    'e3b0c442'
+    """
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def drop_results(folder):
@@ -40,7 +58,7 @@ def prediction_rows(experiment, posteriors):
     return rows
 
 
-def write_results(experiment, posteriors):
+def write_results(experiment, posteriors, key):
     """Writes predictions.csv, metrics.json and confusion.png; prints.
 
     Arguments
@@ -49,6 +67,8 @@ def write_results(experiment, posteriors):
         The run.
     posteriors : dict
         Utterance id to the posterior of each class.
+    key : str
+        Of the stage that they come from.
 
     Returns
     -------
@@ -61,13 +81,21 @@ def write_results(experiment, posteriors):
     metrics = {
         **experiment.describe(),
         **scores(truth, prediction, experiment.classes),
+        "train_share": experiment.train_share,
+        "train_hours": round(
+            hours(experiment.manifest, experiment.fold.train), 4
+        ),
         "audio_seconds_per_second": experiment.audio_per_second,
         "wall_seconds": experiment.wall_seconds,
         "device": str(experiment.run_opts.device),
         "precision": experiment.run_opts.precision,
+        "threads": torch.get_num_threads(),
+        "key": key,
     }
     folder = experiment.folder
-    write_predictions(folder / "predictions.csv", rows)
+    predictions = folder / "predictions.csv"
+    write_predictions(predictions, rows)
+    metrics["predictions_sha256"] = digest(predictions)
     write_metrics(folder / "metrics.json", metrics)
     title = (
         f"{experiment.name}, {experiment.procedure}, {experiment.scale}, "

@@ -5,6 +5,7 @@ once for the record (``hyperparams.yaml``), and each stage instantiates its
 own section of it, so that nothing is built that is not run.
 """
 
+import copy
 import difflib
 import functools
 import hashlib
@@ -28,9 +29,12 @@ NEUTRAL = {
     "micro_batch_seconds": None,
     "front_end_cache": False,
     "run_folder": "RUN",
+    "adapted": "RUN/save/adapted",
     "results": "RESULTS",
     "data_folder": None,
     "manifest": None,
+    # The manifest's entries and the fold's name are in the keys themselves.
+    "fold": "FOLD",
 }
 
 
@@ -93,10 +97,23 @@ def check_overrides(overrides, method, hparams):
         )
 
 
-@functools.lru_cache(maxsize=32)
-def resolve(text, replaced):
+def dumped(tree):
+    """A tree as yaml text."""
+    stream = StringIO()
+    YAML.dump(tree, stream)
+    return stream.getvalue()
+
+
+@functools.lru_cache(maxsize=64)
+def loaded(text):
+    """Yaml text as a tree, which is not to be changed."""
+    return YAML.load(text)
+
+
+@functools.lru_cache(maxsize=64)
+def resolve(text):
     """HyperPyYAML text with its references resolved, which takes a while."""
-    return resolve_references(text, dict(replaced)).getvalue()
+    return resolve_references(text).getvalue()
 
 
 class Settings:
@@ -123,6 +140,8 @@ class Settings:
         self.path = path
         self.hparams = path.parent
         self.tree = load_layer(path)
+        # Kept for the keys of several sections; a change of the tree ends it.
+        self._neutral_text = None
         check_overrides(overrides, self.tree, self.hparams)
         self.overrides = {
             # A flag without a value switches on.
@@ -150,6 +169,7 @@ class Settings:
             raise InputError(
                 f"'{name}' is not one of {kind}: {', '.join(known)}."
             )
+        self._neutral_text = None
         layer = load_layer(path)
         elsewhere = known_elsewhere(self.hparams)
         for key, value in layer.items():
@@ -164,6 +184,7 @@ class Settings:
 
     def apply_overrides(self, **more):
         """Applies the command line, then what the run itself decides."""
+        self._neutral_text = None
         for key, value in {**self.overrides, **more}.items():
             both = is_section(self.tree[key]) and is_section(value)
             # Another choice of classes replaces the corpus' own.
@@ -178,21 +199,17 @@ class Settings:
                     "give only what the section has."
                 ) from error
 
-    def resolved(self, **replaced):
+    def resolved(self):
         """The settings as HyperPyYAML text, all references resolved."""
-        stream = StringIO()
-        YAML.dump(self.tree, stream)
-        return resolve(stream.getvalue(), tuple(replaced.items()))
+        return resolve(dumped(self.tree))
 
     def value(self, key):
         """A top-level setting after references are resolved."""
         return YAML.load(self.resolved())[key]
 
-    def section_text(self, name, **replaced):
+    def section_text(self, name):
         """One section of the resolved settings, alone."""
-        stream = StringIO()
-        YAML.dump(YAML.load(self.resolved(**replaced))[name], stream)
-        return stream.getvalue()
+        return dumped(self.value(name))
 
     def section(self, name):
         """Instantiates one section.
@@ -207,6 +224,20 @@ class Settings:
         except (ValueError, OSError) as error:
             raise InputError(str(error)) from error
 
+    def _neutral(self):
+        """Resolved text without what changes no result.
+
+        The runs of a plan then differ in their seeds alone, and most of
+        them need not be resolved again.
+        """
+        tree = copy.copy(self.tree)
+        tree.update({k: v for k, v in NEUTRAL.items() if k in tree})
+        values = loaded(resolve(dumped(tree)))
+        for key in ("wav2vec2", "wav2vec"):
+            if key in tree:
+                tree[key] = fingerprint(values[key])
+        return resolve(dumped(tree))
+
     def key(self, name, *depends):
         """A hash of all that the result of a section depends on.
 
@@ -217,16 +248,17 @@ class Settings:
         *depends : str
             Keys of the data and of earlier stages.
         """
-        values = YAML.load(self.resolved())
-        sources = {
-            key: fingerprint(values[key])
-            for key in ("wav2vec2", "wav2vec")
-            if key in self.tree
-        }
-        neutral = {k: v for k, v in NEUTRAL.items() if k in self.tree}
-        text = canonical(self.section_text(name, **neutral, **sources))
+        if self._neutral_text is None:
+            self._neutral_text = self._neutral()
+        text = canonical_section(self._neutral_text, name)
         parts = "\n".join([text, *map(str, depends)])
         return hashlib.sha256(parts.encode()).hexdigest()
+
+
+@functools.lru_cache(maxsize=256)
+def canonical_section(text, name):
+    """One section of resolved settings, for its key."""
+    return canonical(dumped(loaded(text)[name]))
 
 
 def canonical(text):
@@ -259,6 +291,14 @@ def fingerprint(source):
         ]
     else:
         return str(source)
+    states = [file.stat() for file in files]
+    times = tuple((state.st_size, state.st_mtime_ns) for state in states)
+    return content_hash(tuple(files), times)
+
+
+@functools.lru_cache
+def content_hash(files, times):
+    """Hash of some files; their sizes and times tell when to read again."""
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.name.encode())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from speechbrain.utils.distributed import ddp_barrier, if_main_process
 
+from ser_brain.experiment.locks import turn
 from ser_brain.files import write_atomically
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class Stage:
     -------
     >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
-    >>> stage = Stage("P2", folder.name, key="abc")
+    >>> stage = Stage("P2", Path(folder.name, "clusters"), key="abc")
     >>> stage.run(lambda: {"clips": 3})["clips"]
     3
     >>> stage.run(lambda: 1 / 0)["clips"]
@@ -62,8 +63,15 @@ class Stage:
         """What the finished stage recorded, or None."""
         return self._record("done.json")
 
+    @property
+    def unfinished(self):
+        """Whether a process began it, and has not come to its end."""
+        return self._record("unfinished.json") is not None
+
     def run(self, work):
         """Runs ``work`` unless its result is there.
+
+        Of several processes one does it, the others wait for its result.
 
         Arguments
         ---------
@@ -76,11 +84,18 @@ class Stage:
         dict
             The record, with ``seconds`` of wall time.
         """
-        record = self.done
-        if record is not None:
-            logger.info(f"{self.name}: finished before, kept.")
-            return record
-        resumes = self._record("unfinished.json") is not None
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with turn(self.folder.with_suffix(".lock"), self.name):
+            ddp_barrier()
+            record = self.done
+            if record is not None:
+                logger.info(f"{self.name}: finished before, kept.")
+                return record
+            return self._do(work)
+
+    def _do(self, work):
+        """The stage itself, from its last checkpoint if there is one."""
+        resumes = self.unfinished
         ddp_barrier()
         if if_main_process():
             self._begin(resumes)

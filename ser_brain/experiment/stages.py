@@ -19,9 +19,15 @@ from ser_brain.brains import (
     EmotionStateBrain,
     UtteranceBrain,
 )
-from ser_brain.clustering import PseudoLabels
+from ser_brain.clustering import FrameFile, PseudoLabels
 from ser_brain.corpora import split_validation
 from ser_brain.dataio.utterances import padded
+from ser_brain.experiment.chain import (
+    adapted_stage,
+    classifier_stage,
+    clusters_stage,
+    states_stage,
+)
 from ser_brain.experiment.results import write_results
 from ser_brain.experiment.training import class_weights, fit, throughput
 from ser_brain.files import write_atomically
@@ -39,7 +45,8 @@ def emotion_states(experiment, folder=None, brain_class=EmotionStateBrain):
     experiment : Experiment
         The run.
     folder : Path, optional
-        Run folder that holds the result; this run's own by default.
+        Run folder that holds the result; by default this procedure's own,
+        of the adaptation's seed.
     brain_class : type
         The Brain, for those who change one thing.
 
@@ -49,11 +56,7 @@ def emotion_states(experiment, folder=None, brain_class=EmotionStateBrain):
         ``save/emotion_states`` holds the ``EmotionStateEncoder``.
     """
     train = experiment.fold.train
-    stage = experiment.stage(
-        "emotion_states",
-        folder or experiment.folder,
-        experiment.key("emotion_states", train),
-    )
+    stage = states_stage(experiment, folder)
 
     def work():
         section = experiment.section("emotion_states")
@@ -80,14 +83,26 @@ def emotion_states(experiment, folder=None, brain_class=EmotionStateBrain):
 
 @torch.no_grad()
 def state_frames(experiment, encoder, ids, device):
-    """Emotion states of utterances: a list of arrays (frames, dim)."""
+    """Emotion states of utterances: yields arrays (frames, dim)."""
     loader = experiment.loader(ids)
-    states = []
     for utterances in tqdm(loader, desc="emotion states", dynamic_ncols=True):
         batch = padded(utterances, device)
         output = encoder(batch.wavs, batch.wav_lens)
-        states.append(output[0].float().cpu().numpy())
-    return states
+        yield output[0].float().cpu().numpy()
+
+
+def write_states(experiment, states, folder, ids):
+    """Emotion states of utterances, in a FrameFile; some may be there."""
+    device = experiment.run_opts.device
+    encoder = EmotionStateEncoder.from_pretrained(states.folder)
+    encoder = encoder.to(device).eval()
+    file = FrameFile(folder, encoder.dim)
+    seconds = sum(experiment.manifest[key]["duration"] for key in ids)
+    file.announce(round(seconds * FRAME_RATE))
+    missing = ids[len(file.counts) :]
+    if missing:
+        file.append(state_frames(experiment, encoder, missing, device))
+    return file
 
 
 def pseudo_labels(experiment, states, folder=None):
@@ -100,7 +115,8 @@ def pseudo_labels(experiment, states, folder=None):
     states : Stage
         What ``emotion_states`` answered.
     folder : Path, optional
-        Run folder that holds the result; this run's own by default.
+        Run folder that holds the result; by default this procedure's own,
+        of the adaptation's seed.
 
     Returns
     -------
@@ -108,11 +124,7 @@ def pseudo_labels(experiment, states, folder=None):
         ``save/clusters`` holds the centres and ``pseudo_labels.safetensors``.
     """
     train = experiment.fold.train
-    stage = experiment.stage(
-        "clusters",
-        folder or experiment.folder,
-        experiment.key("clusters", train, states.key),
-    )
+    stage = clusters_stage(experiment, states, folder)
 
     def work():
         run_on_main(cluster)
@@ -120,15 +132,13 @@ def pseudo_labels(experiment, states, folder=None):
 
     def cluster():
         ensemble = experiment.section("clusters")["ensemble"]
-        device = experiment.run_opts.device
-        encoder = EmotionStateEncoder.from_pretrained(states.folder)
-        encoder = encoder.to(device).eval()
-        frames = state_frames(experiment, encoder, train, device)
-        together = np.concatenate(frames)
-        ensemble.fit(together)
+        # Both files go with the folder when the stage is done.
+        file = write_states(experiment, states, stage.checkpoints, train)
+        frames = file.open()
+        ensemble.fit(frames, stage.checkpoints / "kmeans.safetensors")
         ensemble.save(stage.folder)
-        ends = np.cumsum([len(one) for one in frames])[:-1]
-        labels = np.split(ensemble.predict(together), ends)
+        ends = np.cumsum(file.counts)[:-1]
+        labels = np.split(ensemble.predict(frames), ends)
         PseudoLabels(
             n_clusters=ensemble.n_clusters,
             frame_rate=FRAME_RATE,
@@ -158,11 +168,7 @@ def adapt_to_clusters(experiment, states, clusters, brain_class=ClusterBrain):
         ``save/adapted`` holds the encoder in transformers' format.
     """
     train = experiment.fold.train
-    stage = experiment.stage(
-        "adapted",
-        experiment.folder,
-        experiment.key("adaptation", train, clusters.key),
-    )
+    stage = adapted_stage(experiment, clusters)
 
     def work():
         section = experiment.section("adaptation")
@@ -204,9 +210,7 @@ def adapt_contrastively(experiment, brain_class=ContrastiveBrain):
         ``save/adapted`` holds the model in transformers' format.
     """
     train = experiment.fold.train
-    stage = experiment.stage(
-        "adapted", experiment.folder, experiment.key("adaptation", train)
-    )
+    stage = adapted_stage(experiment)
 
     def work():
         section = experiment.section("adaptation")
@@ -237,10 +241,7 @@ def fine_tune(experiment, adapted=None, brain_class=UtteranceBrain):
         The content of metrics.json, on the main process.
     """
     fold = experiment.fold
-    depends = [] if adapted is None else [adapted.key]
-    ids = (*fold.train, *fold.test)
-    key = experiment.key("fine_tuning", ids, fold.name, *depends)
-    stage = experiment.stage("classifier", experiment.folder, key)
+    stage = classifier_stage(experiment, adapted)
 
     def work():
         section = experiment.section("fine_tuning")
@@ -274,4 +275,4 @@ def fine_tune(experiment, adapted=None, brain_class=UtteranceBrain):
     if not if_main_process():
         return None
     text = (stage.folder / "posteriors.json").read_text(encoding="utf-8")
-    return write_results(experiment, json.loads(text))
+    return write_results(experiment, json.loads(text), stage.key)

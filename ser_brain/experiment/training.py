@@ -2,12 +2,12 @@
 
 import math
 
-import torch
 from speechbrain.utils.epoch_loop import EpochCounter
 
-from ser_brain.dataio.batches import UpdateSampler
+from ser_brain.dataio.batches import UpdateSampler, data_parallel
 from ser_brain.errors import InputError
 from ser_brain.experiment.checkpoints import WholeCheckpointer
+from ser_brain.experiment.front_end import front_end
 from ser_brain.nnet.losses import inverse_frequency_weights
 
 # What the yaml puts before a stage's batch_size and the like.
@@ -32,9 +32,7 @@ def update_sampler(experiment, section, stage, ids):
     durations = [
         min(experiment.manifest[key]["duration"], longest) for key in ids
     ]
-    world = 1
-    if torch.distributed.is_initialized():
-        world = torch.distributed.get_world_size()
+    rank, world = data_parallel()
     return UpdateSampler(
         durations,
         batch_size=section.get("batch_size"),
@@ -43,7 +41,7 @@ def update_sampler(experiment, section, stage, ids):
         updates=section.get("steps"),
         updates_per_epoch=section.get("steps_per_epoch"),
         seed=section["seed"],
-        rank=0 if world == 1 else torch.distributed.get_rank(),
+        rank=rank,
         world=world,
         setting=SETTINGS_PREFIX[stage.name] + size,
     )
@@ -110,6 +108,7 @@ def fit(brain_class, experiment, section, stage, ids, valid=None, **more):
         **section,
         **more,
         "stage": stage.name,
+        "front_end": front_end(experiment, section),
         "sampler": sampler,
         "updates": updates,
         "updates_per_epoch": per_epoch,

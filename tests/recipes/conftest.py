@@ -3,7 +3,6 @@
 from types import SimpleNamespace
 
 import pytest
-import speechbrain as sb
 from recipe_runs import (
     command_line,
     pick_clips,
@@ -35,10 +34,6 @@ def environment(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.delenv("IEMOCAP_ROOT", raising=False)
     monkeypatch.delenv("SAVEE_ROOT", raising=False)
-    # SpeechBrain asks pip for env.log, which takes as long as a small run.
-    monkeypatch.setattr(
-        sb.utils.logger, "get_environment_description", lambda: "not asked"
-    )
 
 
 @pytest.fixture

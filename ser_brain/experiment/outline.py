@@ -1,0 +1,304 @@
+"""What a run is, before anything is computed: settings, data, fold, folder."""
+
+import copy
+import dataclasses
+from pathlib import Path
+
+from speechbrain.utils.distributed import if_main_process, run_on_main
+
+from ser_brain.corpora import (
+    check_training_classes,
+    class_names,
+    find_data_folder,
+    fold_rule,
+    folds,
+    get_corpus,
+    get_fold,
+    load_manifest,
+    manifest_key,
+    prepare as prepare_corpus,
+    prepare_table,
+    select_classes,
+    training_share,
+)
+from ser_brain.corpora.mini import default_target, unpack_mini
+from ser_brain.errors import InputError
+from ser_brain.evaluation.outputs import COLUMNS
+from ser_brain.experiment.arguments import parse_arguments
+from ser_brain.experiment.settings import Settings
+from ser_brain.experiment.stage import Stage
+
+# SpeechBrain's run options that change what a stage computes.
+RUN_OPTIONS = (
+    "debug",
+    "debug_batches",
+    "debug_epochs",
+    "eval_precision",
+    "optimizer_step_limit",
+    "precision",
+    "remove_vector_weight_decay",
+    "skip_nonfinite_grads",
+)
+
+
+class Outline:
+    """A run as it would be: nothing is made but the manifest.
+
+    The settings come first, then ``prepare``, then ``choose_fold``; the run
+    folder and the keys of the stages are known after that. A plan of many
+    runs reads them from here without starting a process.
+
+    Arguments
+    ---------
+    argv : list of str
+        The command line after the script's name.
+    corpus : str
+        "IEMOCAP" or "SAVEE".
+
+    Attributes
+    ----------
+    settings : Settings
+        The merged settings.
+    name : str
+        The corpus as results call it: ``SAVEE``, ``mini-SAVEE``, or the
+        stem of the user's own table.
+    procedure, scale : str
+        The yaml's stem; ``full`` or ``nano`` with what stands apart.
+    manifest : dict
+        Utterances of the chosen classes.
+    classes : list of str
+        Class names; an emotion's index is its place.
+    fold : Fold
+        Ids of the training and the test part.
+    seed, adaptation_seed : int
+        Of the run, and of the adaptation that it fine-tunes.
+    folder, adaptation_folder : Path
+        The run folders of these two.
+
+    Example
+    -------
+    >>> outline = Outline(["hparams/vft.yaml", "--scale", "nano"], "SAVEE")
+    >>> outline.procedure, outline.scale
+    ('vft', 'nano')
+    """
+
+    def __init__(self, argv, corpus):
+        path, self.run_opts, overrides = parse_arguments(argv)
+        self.procedure = path.stem
+        self.settings = Settings(path, overrides)
+        self._choose_data(corpus)
+        self._apply_layers(corpus)
+
+    def _choose_data(self, corpus):
+        """The user's table, else the corpus, else the mini corpus."""
+        settings = self.settings
+        self.mini = False
+        self.table = settings.get("manifest")
+        if self.table is not None:
+            self.name = Path(self.table).stem
+            return
+        self.name = corpus
+        data_folder = settings.get("data_folder")
+        self.data_folder = find_data_folder(corpus, data_folder)
+        if self.data_folder is None:
+            self.mini = True
+            self.name = f"mini-{corpus}"
+
+    def _apply_layers(self, corpus):
+        """Corpus, then scale, then variant, then the command line."""
+        settings = self.settings
+        if self.table is None:
+            settings.apply("corpora", corpus.lower())
+        if self.mini and corpus == "SAVEE":
+            settings.apply("corpora", "mini_savee")
+        default = "nano" if self.mini else settings.get("scale")
+        self.scale = str(settings.overrides.get("scale", default))
+        if self.scale != "full":
+            settings.apply("scale", self.scale)
+        variant = settings.get("variant")
+        if variant != "paper":
+            settings.apply("variants", variant)
+            self.scale = f"{self.scale}-{variant}"
+        self.train_share = float(settings.get("train_share"))
+        if self.train_share != 1:
+            self.scale = f"{self.scale}-share{self.train_share:g}"
+        if self.run_opts.debug:
+            self.scale = f"{self.scale}-debug"
+        settings.apply_overrides()
+
+    def prepare(self, prepare=None):
+        """Writes the manifest once, reads it, keeps the chosen classes.
+
+        Arguments
+        ---------
+        prepare : callable, optional
+            ``prepare(data_folder, manifest, allow_incomplete,
+            check_counts)``; the corpus' own by default.
+
+        Raises
+        ------
+        InputError
+            As ``ser_brain.corpora.prepare``, or if a class has the name of
+            a column of predictions.csv.
+        """
+        results = Path(self.settings.get("results"))
+        path = results / self.name / "manifest.json"
+        allow = bool(self.settings.get("allow_incomplete"))
+        corpus = self.name.removeprefix("mini-")
+        labels = None
+        if self.table is not None:
+            self.data_folder = Path(self.table).expanduser().parent
+            run_on_main(prepare_table, args=[self.table, path])
+        else:
+            if self.mini:
+                self._unpack_mini(corpus)
+            args = [self.data_folder, path, allow, not self.mini]
+            if prepare is None:
+                run_on_main(prepare_corpus, args=[corpus, *args])
+            else:
+                run_on_main(prepare, args=args)
+            labels = get_corpus(corpus).labels
+        self._keep_classes(load_manifest(path), labels)
+
+    def _unpack_mini(self, corpus):
+        """Says clearly that this is not the corpus."""
+        self.data_folder = default_target(corpus)
+        run_on_main(unpack_mini, args=[corpus, self.data_folder])
+        if if_main_process():
+            print(
+                f"{corpus} is not configured (--data_folder or "
+                f"{get_corpus(corpus).environment}): this run uses the "
+                "embedded mini corpus at nano scale, for checking the "
+                "pipeline; its figures say nothing about emotion.",
+                flush=True,
+            )
+
+    def _keep_classes(self, whole, labels):
+        """The manifest, reduced to the classes of the settings."""
+        classes = self.settings.get("classes")
+        if classes is None:
+            emotions = {entry["emotion"] for entry in whole.values()}
+            classes = {name: [name] for name in sorted(emotions)}
+        classes = {name: list(taken) for name, taken in classes.items()}
+        self.classes = class_names(classes)
+        taken = sorted(set(self.classes) & set(COLUMNS))
+        if taken:
+            raise InputError(
+                f"a class is called '{taken[0]}', which is a column of "
+                "predictions.csv: give it another name."
+            )
+        self.manifest = select_classes(whole, classes, labels)
+
+    def fold_by(self):
+        """The rule that makes folds: session, speaker, or fold."""
+        if self.table is not None and "fold_by" not in self.settings.overrides:
+            return fold_rule(self.manifest)
+        return self.settings.get("fold_by")
+
+    def fold_names(self):
+        """Names of all folds of the corpus, in the order of people."""
+        return list(folds(self.manifest, self.fold_by()))
+
+    def choose_fold(self):
+        """The tested group, its training part, seeds and run folders."""
+        name = str(self.settings.get("fold"))
+        fold = get_fold(self.manifest, self.fold_by(), name)
+        check_training_classes(self.manifest, fold, self.classes)
+        train = training_share(self.manifest, fold.train, self.train_share)
+        self.fold = dataclasses.replace(fold, train=train)
+        self.seed = int(self.settings.get("seed"))
+        given = self.settings.get("adaptation_seed")
+        # The yaml's own refers to the seed.
+        self.adaptation_seed = given if isinstance(given, int) else self.seed
+        self.folder = self._folder(self.procedure, self.seed)
+        self.adaptation_folder = self.folder_of(self.procedure)
+        self._settle_settings()
+
+    def _settle_settings(self):
+        """Tells the settings what only the run knows."""
+        settled = {
+            "run_folder": str(self.folder),
+            "n_classes": len(self.classes),
+            "scale": self.scale.split("-")[0],
+            "fold": self.fold.name,
+        }
+        if "adapted" in self.settings.tree:
+            settled["adapted"] = str(self.adaptation_folder / "save/adapted")
+        self.settings.apply_overrides(**settled)
+
+    def of(self, fold, **settings):
+        """The same run, prepared already, of another fold and seed.
+
+        Arguments
+        ---------
+        fold : str
+            Its name.
+        **settings
+            ``seed`` and the like.
+
+        Returns
+        -------
+        Outline
+            With its fold chosen.
+        """
+        other = copy.copy(self)
+        other.settings = copy.deepcopy(self.settings)
+        other.settings.overrides.update(fold=fold, **settings)
+        other.settings.apply_overrides()
+        other.choose_fold()
+        return other
+
+    def folder_of(self, procedure):
+        """Run folder of a procedure with this fold, scale and adaptation."""
+        return self._folder(procedure, self.adaptation_seed)
+
+    def _folder(self, procedure, seed):
+        return Path(
+            self.settings.get("results"),
+            self.name,
+            procedure,
+            self.scale,
+            f"fold_{self.fold.name}",
+            f"seed_{seed}",
+        )
+
+    def entries(self, ids):
+        """Manifest entries of some utterances."""
+        return {key: self.manifest[key] for key in ids}
+
+    def key(self, section, ids, *depends):
+        """Hash of a section, of the data it sees and of earlier stages."""
+        return self.settings.key(
+            section,
+            manifest_key(self.entries(ids)),
+            self._run_options(),
+            *depends,
+        )
+
+    def _run_options(self):
+        """Those run options that a stage's result depends on."""
+        chosen = {name: self.run_opts[name] for name in RUN_OPTIONS}
+        # The yaml's own holds unless the command line has another.
+        if "max_grad_norm" in self.run_opts.overridden_args:
+            chosen["max_grad_norm"] = self.run_opts.max_grad_norm
+        return chosen
+
+    def stage(self, name, folder, key):
+        """A stage in ``save/`` of a run folder."""
+        return Stage(name, Path(folder) / "save" / name, key)
+
+    def describe(self):
+        """What a run says it is, for metrics.json and the classifier."""
+        return {
+            "corpus": self.name,
+            "procedure": self.procedure,
+            "scale": self.scale,
+            "fold": self.fold.name,
+            "seed": self.seed,
+            "adaptation_seed": self._told_adaptation_seed(),
+        }
+
+    def _told_adaptation_seed(self):
+        """None where nothing is adapted."""
+        adapts = "adaptation_seed" in self.settings.tree
+        return self.adaptation_seed if adapts else None
