@@ -85,7 +85,7 @@ def main():
     parser.add_argument("--data_folder", required=True)
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--batch_size", type=int, default=64)
-    parser.add_argument("--micro_batch_seconds", type=float, default=60.0)
+    parser.add_argument("--micro_batch_seconds", default="auto")
     parser.add_argument("--only", nargs="*", default=["vft", "tapt", "ptapt"])
     args = parser.parse_args()
     results = {}
