@@ -58,6 +58,8 @@ setup(
         ],
         # Runs of a plan on many machines (docs/clusters.md).
         "ray": ["ray>=2.50,<3"],
+        # A baseline of benchmarks/kmeans.py.
+        "bench": ["faiss-cpu>=1.8"],
         # Parity tests of wav2vec 1.0 alone; checkpoints are read without it.
         "fairseq": ["fairseq-fixed>=0.12.3"],
     },

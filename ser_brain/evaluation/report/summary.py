@@ -88,7 +88,8 @@ def accuracy_table(analysis):
             _mean_deviation(procedure.accuracies(fold))
             for fold in analysis.folds
         ]
-        rows.append([procedure.title, *cells, _protocol_mean(procedure)])
+        mean = _protocol_mean(procedure, len(analysis.folds))
+        rows.append([procedure.title, *cells, mean])
         if procedure.name in analysis.published:
             row = analysis.published[procedure.name]
             quiet.append(len(rows))
@@ -127,10 +128,13 @@ def _mean_deviation(values):
     return f"{percent(mean)} ± {percent(square**0.5)}"
 
 
-def _protocol_mean(procedure):
-    """Mean over folds ± its deviation."""
+def _protocol_mean(procedure, folds):
+    """Mean over folds ± its deviation, and of how many if some lack."""
     mean, deviation = percent(procedure.scores["UA"]), procedure.deviation
-    return mean if deviation is None else f"{mean} ± {percent(deviation)}"
+    if deviation is not None:
+        mean = f"{mean} ± {percent(deviation)}"
+    found = len(procedure.folds)
+    return mean if found == folds else f"{mean} ({found} of {folds} folds)"
 
 
 def scores_table(analysis):
