@@ -13,36 +13,44 @@ from safetensors.torch import (
 from sklearn.cluster import KMeans
 from tqdm import tqdm
 
-from ser_brain.clustering.kmeans import distinct_frames, lloyd, nearest_centres
+from ser_brain.clustering.kmeans import Labels, check_numbers, lloyd, workers
+from ser_brain.clustering.progress import KMeansProgress
+from ser_brain.clustering.starts import distinct_frames, spread_frames
 from ser_brain.errors import InputError
 from ser_brain.files import write_atomically
 
 FORMAT = "ser_brain-kmeans-ensemble-1"
-BACKENDS = ("auto", "sklearn", "torch")
+BACKENDS = ("auto", "torch", "sklearn")
+STARTS = {"random": distinct_frames, "k-means++": spread_frames}
 
 
 class KMeansEnsemble:
     """K-means at several k: the pseudo-labels of P-TAPT.
 
-    Each k-means starts from k random distinct frames and runs Lloyd's
-    iterations (second step of P-TAPT, Chen and Rudnicky). Both backends start
-    from the same frames, and `predict` is the same code for both, so the
-    same centres always give the same labels.
+    Each k-means starts from k distinct frames and runs Lloyd's iterations
+    (second step of P-TAPT, Chen and Rudnicky). Both backends start from the
+    same frames, and `predict` is the same code for both, so the same centres
+    always give the same labels. The frames may lie in a memory-mapped file
+    of any size: the torch backend reads it once an iteration for all k, and
+    holds some blocks of it and 8 bytes a frame and k.
 
     Arguments
     ---------
     n_clusters : sequence of int
         The k of each k-means.
     backend : str
-        "sklearn" (scikit-learn on the CPU), "torch" (chunked Lloyd on the
-        frames' device, or on CUDA if there is a GPU), or "auto": torch if
-        there is a GPU, else scikit-learn.
+        "torch" (on the frames' device, or on CUDA if there is a GPU),
+        "sklearn" (scikit-learn on the CPU, all frames in memory), or "auto":
+        torch, which was the faster one wherever both were measured.
     seed : int
         Of the choice of the first centres. The torch backend repeats its
         centres to the bit; scikit-learn adds up its threads' sums in any
         order, so with more than two threads to rounding.
     iterations : int
         Lloyd's iterations, at most.
+    start : str
+        "random" frames, as in the released code, or frames chosen by
+        "k-means++" from a random sample, which takes longer.
 
     Raises
     ------
@@ -64,28 +72,39 @@ class KMeansEnsemble:
         backend="auto",
         seed=0,
         iterations=20,
+        start="random",
     ):
         if backend not in BACKENDS:
             raise InputError(
                 f"the k-means backend is {backend!r}: it must be one of "
                 f"{', '.join(BACKENDS)}."
             )
+        if start not in STARTS:
+            raise InputError(
+                f"the start of the k-means is {start!r}: it must be one of "
+                f"{', '.join(STARTS)}."
+            )
         self.n_clusters = tuple(_positive("n_clusters", k) for k in n_clusters)
         if not self.n_clusters:
             raise InputError("n_clusters is empty: give at least one k.")
         self.backend = backend
+        self.start = start
         self.seed = seed
         self.iterations = _positive("iterations", iterations)
         self.centres = None
 
-    def fit(self, frames):
+    def fit(self, frames, checkpoint=None):
         """Find the centres of every k.
 
         Arguments
         ---------
         frames : numpy.ndarray or torch.Tensor
-            All training frames, float32, shape (n, dim); a memory-mapped
-            array (mode "c") will do.
+            All training frames, of any float type, shape (n, dim); a
+            memory-mapped array will do.
+        checkpoint : str or pathlib.Path, optional
+            A file that keeps the centres after each iteration of the torch
+            backend: a k-means that was killed goes on from there. It is
+            the caller's to delete.
 
         Returns
         -------
@@ -98,22 +117,40 @@ class KMeansEnsemble:
             If a k is larger than the number of distinct frames (the sentence
             names the largest possible k), or a frame holds NaN or infinity.
         """
-        frames = _as_tensor(frames)
-        _check_finite(frames)
+        _check_shape(frames)
+        check_numbers(frames)
+        choose = STARTS[self.start]
         # The largest k first: too few frames shall not cost an hour.
-        start = distinct_frames(frames, max(self.n_clusters), self.seed)
-        find_centres = self._backend_function()
-        self.centres = [
-            find_centres(frames, start[:k], self.iterations).cpu()
-            for k in tqdm(self.n_clusters, desc="k-means", disable=None)
-        ]
+        found = {
+            k: choose(frames, k, self.seed)
+            for k in sorted(set(self.n_clusters), reverse=True)
+        }
+        starts = [found[k] for k in self.n_clusters]
+        if self.backend == "sklearn":
+            self.centres = [
+                _sklearn_centres(frames, start, self.iterations)
+                for start in tqdm(starts, desc="k-means", disable=None)
+            ]
+        else:
+            self.centres = self._torch_centres(frames, starts, checkpoint)
         return self
 
-    def _backend_function(self):
-        """The function that moves first centres to their final place."""
-        automatic = "torch" if torch.cuda.is_available() else "sklearn"
-        chosen = automatic if self.backend == "auto" else self.backend
-        return _torch_centres if chosen == "torch" else _sklearn_centres
+    def _torch_centres(self, frames, starts, checkpoint):
+        """Final centres of every k; from a checkpoint, if there is one."""
+        device = _device_for(frames)
+        done, centres, after = 0, starts, None
+        if checkpoint is not None:
+            progress = KMeansProgress(checkpoint, starts)
+            done, centres = progress.load()
+            after = progress.save
+        centres = lloyd(
+            frames,
+            [c.to(device) for c in centres],
+            self.iterations,
+            after=after,
+            first=done,
+        )
+        return [c.cpu() for c in centres]
 
     def predict(self, frames):
         """The nearest centre of each frame, for every k.
@@ -121,7 +158,7 @@ class KMeansEnsemble:
         Arguments
         ---------
         frames : numpy.ndarray or torch.Tensor
-            float32, shape (frames, dim).
+            Of any float type, shape (frames, dim); may be memory-mapped.
 
         Returns
         -------
@@ -142,15 +179,19 @@ class KMeansEnsemble:
         array([[0],
                [0]])
         """
-        tensor = _as_tensor(frames)
-        _check_finite(tensor)
-        self._check_fits(tensor)
-        device = _device_for(tensor)
-        labels = torch.stack(
-            [nearest_centres(tensor, c.to(device)) for c in self.centres],
-            dim=-1,
-        )
-        return labels.numpy() if isinstance(frames, np.ndarray) else labels
+        _check_shape(frames)
+        self._check_fits(frames)
+        check_numbers(frames)
+        device = _device_for(frames)
+        centres = [c.to(device) for c in self.centres]
+        found = Labels(frames, centres)
+        with workers(device) as spread:
+            for _ in found.update(centres, spread):
+                pass
+        labels = found.labels.long()
+        if isinstance(frames, np.ndarray):
+            return labels.numpy()
+        return labels.to(frames.device)
 
     def _check_fitted(self):
         """Raise unless there are centres."""
@@ -161,9 +202,9 @@ class KMeansEnsemble:
         """Raise unless there are centres of the frames' size."""
         self._check_fitted()
         dim = self.centres[0].size(-1)
-        if frames.size(-1) != dim:
+        if frames.shape[-1] != dim:
             raise InputError(
-                f"the frames have size {frames.size(-1)} but the k-means "
+                f"the frames have size {frames.shape[-1]} but the k-means "
                 f"was fitted to frames of size {dim}: fit it again."
             )
 
@@ -196,6 +237,7 @@ class KMeansEnsemble:
             "backend": self.backend,
             "seed": self.seed,
             "iterations": self.iterations,
+            "start": self.start,
         }
         tensors = {str(i): c for i, c in enumerate(self.centres)}
         # The settings go first and come last: a folder that has them has
@@ -254,52 +296,35 @@ class KMeansEnsemble:
         return ensemble
 
 
-def _torch_centres(frames, start, iterations):
-    """Final centres by the chunked Lloyd, on the GPU if there is one."""
-    return lloyd(frames, start.to(_device_for(frames)), iterations)
-
-
 def _sklearn_centres(frames, start, iterations):
-    """Final centres by scikit-learn, from the same start."""
+    """Final centres by scikit-learn."""
     kmeans = KMeans(
         n_clusters=len(start),
-        init=start.cpu().numpy(),
+        init=start.numpy(),
         n_init=1,
         max_iter=iterations,
         tol=0.0,
         algorithm="lloyd",
     )
-    kmeans.fit(frames.cpu().numpy())
+    if isinstance(frames, torch.Tensor):
+        frames = frames.detach().cpu().numpy()
+    kmeans.fit(np.asarray(frames, np.float32))
     return torch.from_numpy(kmeans.cluster_centers_)
 
 
 def _device_for(frames):
     """Where to compute: with the frames, or on CUDA if they are not."""
-    if frames.device.type == "cpu" and torch.cuda.is_available():
-        return torch.device("cuda")
-    return frames.device
+    if isinstance(frames, torch.Tensor) and frames.device.type != "cpu":
+        return frames.device
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _as_tensor(frames):
-    """Frames as a float32 tensor (n, dim), sharing memory where it can."""
-    if isinstance(frames, np.ndarray):
-        frames = torch.from_numpy(np.ascontiguousarray(frames, np.float32))
-    if frames.ndim != 2 or len(frames) == 0:
+def _check_shape(frames):
+    """Raise unless the frames are (n, dim) and there are some."""
+    if len(frames.shape) != 2 or len(frames) == 0:
         raise InputError(
             f"the frames have shape {tuple(frames.shape)}: k-means takes "
             "(n, dim) with at least one frame."
-        )
-    return frames.detach().float()
-
-
-def _check_finite(frames):
-    """Raise if a frame holds NaN or infinity."""
-    # The sum of a row is finite only if all of it is; no (n, dim) booleans.
-    bad = ~frames.sum(dim=-1, dtype=torch.float64).isfinite()
-    if bad.any():
-        raise InputError(
-            f"{int(bad.sum())} of {len(frames)} frames hold NaN or "
-            "infinity: check the model that made them."
         )
 
 

@@ -1,150 +1,184 @@
-"""One k-means in torch: where it starts, its labels, its iterations.
+"""Lloyd's iterations for several k at once, over frames that may be on disk.
 
-Frames may lie anywhere, also in a memory-mapped file: they are taken in
-chunks to the device of the centres, so only one chunk and the centres need
-to fit there.
+Frames are taken in blocks, each read once an iteration for all k, so memory
+does not grow with their number but for what is known of each frame: 8 bytes
+for each k, its label and how near the next centre may be.
 """
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import repeat
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
 
+from ser_brain.clustering.following import Follower
+from ser_brain.clustering.nearest import Basis
 from ser_brain.errors import InputError
 
-CHUNK = 8192
+# Frames read at a time, and how many of them a thread or a GPU labels.
+BLOCK = 8192
+# Bytes of the frames' pictures that are kept from one iteration to the next.
+PICTURES = 1e9
+CHUNK = {"cpu": 1024, "cuda": 8192}
 
-# Rounding of one number inside a float32 matrix product, by the precision
-# that the caller chose for them in torch.
-_ROUNDING = {"none": 2**-24, "ieee": 2**-24, "tf32": 2**-11, "bf16": 2**-8}
 
-
-def distinct_frames(frames, count, seed):
-    """A random choice of frames, no two the same: where k-means starts.
-
-    The released code's k-means starts from random frames too.
+def blocks(frames, device="cpu", size=BLOCK):
+    """Frames, some at a time, as float32 on a device.
 
     Arguments
     ---------
-    frames : torch.Tensor
-        Shape (n, dim).
-    count : int
-        How many to choose.
-    seed : int
-        Of the random order in which the frames are tried.
+    frames : numpy.ndarray or torch.Tensor
+        Shape (n, dim), of any float type; may be memory-mapped.
+    device : str or torch.device
+        Where they are wanted.
+    size : int
+        How many at a time.
 
-    Returns
-    -------
-    chosen : torch.Tensor
-        Shape (count, dim). For one seed, fewer frames are the first of more.
-
-    Raises
+    Yields
     ------
-    InputError
-        If there are fewer distinct frames than that.
+    block : torch.Tensor
+        float32, shape (at most size, dim).
 
     Example
     -------
-    >>> frames = torch.tensor([[1.0], [2.0], [1.0]])
-    >>> distinct_frames(frames, 2, seed=0).sum()
-    tensor(3.)
+    >>> [len(block) for block in blocks(np.zeros((5, 1)), size=2)]
+    [2, 2, 1]
     """
-    order = np.random.default_rng(seed).permutation(len(frames))
-    chosen = {}
-    for index in order.tolist():
-        # Adding zero turns -0.0, equal but of other bytes, into 0.0.
-        key = (frames[index] + 0.0).cpu().numpy().tobytes()
-        chosen.setdefault(key, index)
-        if len(chosen) == count:
-            return frames[list(chosen.values())]
-    raise InputError(
-        f"k-means cannot find {count} clusters in {len(frames)} frames of "
-        f"which {len(chosen)} differ: the largest possible k is "
-        f"{len(chosen)}, so lower n_clusters or give more audio."
-    )
+    for begin in range(0, len(frames), size):
+        some = frames[begin : begin + size]
+        if isinstance(some, np.ndarray):
+            # A copy: torch takes no read-only memory.
+            some = torch.from_numpy(np.array(some, np.float32))
+        yield some.detach().to(device, torch.float32)
 
 
-def nearest_centres(frames, centres, chunk=CHUNK):
-    """The nearest centre of each frame, the same on every device.
+@contextmanager
+def workers(device):
+    """A `map` that spreads work over the processor's threads.
 
-    Distances are computed in float32. Where the two best lie within the
-    rounding error of that, and only there, they are computed again in
-    float64; what is a tie even so goes to the lowest index.
+    Many short steps spread better as whole chunks a thread than each step
+    over all threads. On a GPU it is the common `map`. Results come in the
+    order of the work, whoever did it.
 
     Arguments
     ---------
-    frames : torch.Tensor
-        float32, shape (n, dim).
-    centres : torch.Tensor
-        float32, shape (k, dim). The work is done on their device.
-    chunk : int
-        Frames taken at a time.
-
-    Returns
-    -------
-    labels : torch.Tensor
-        int64, shape (n,), on the frames' device.
+    device : torch.device
+        Where the work is done.
 
     Example
     -------
-    >>> centres = torch.tensor([[0.0], [2.0]])
-    >>> nearest_centres(torch.tensor([[0.5], [9.0], [1.0]]), centres)
-    tensor([0, 1, 0])
+    >>> with workers(torch.device("cpu")) as spread:
+    ...     list(spread(abs, [-1, 2]))
+    [1, 2]
     """
-    # Distances do not change with the origin; rounding errors do.
-    origin = centres.mean(dim=0, dtype=torch.float64)
-    centred = centres.double() - origin
-    labels = [
-        _nearest(some.to(centres.device).double() - origin, centred)
-        for some in frames.split(chunk)
-    ]
-    return torch.cat(labels).to(frames.device)
+    if device.type != "cpu":
+        yield map
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
+            yield pool.map
+    finally:
+        torch.set_num_threads(threads)
 
 
-def _nearest(frames, centres):
-    """Labels of float64 frames: by float32, the doubtful ones by float64."""
-    # Mixed precision around the caller must not reach these products.
-    with torch.autocast(frames.device.type, enabled=False):
-        rough = _distances(frames.float(), centres.float())
-        labels = rough.argmin(dim=-1)
-        product = _product_rounding(frames.device)
-        rivals = _within_rounding(rough, frames, centres, product, 2**-24)
-        doubtful = rivals.sum(dim=-1) > 1
-        unsure = frames[doubtful]
-        exact = _distances(unsure, centres)
-    ties = _within_rounding(exact, unsure, centres, 2**-53, 2**-53)
-    # Of equal maxima argmax gives the first: the lowest index wins a tie.
-    labels[doubtful] = ties.int().argmax(dim=-1)
-    return labels
+class Labels:
+    """The labels of all frames at every k, right for the latest centres.
 
+    Arguments
+    ---------
+    frames : numpy.ndarray or torch.Tensor
+        Shape (n, dim), as for `blocks`.
+    centres : sequence of torch.Tensor
+        float32, each of shape (k, dim), on the device to work on.
+    size : int
+        Frames read at a time.
 
-def _product_rounding(device):
-    """Rounding of a factor in the device's float32 matrix products."""
-    on_gpu = device.type == "cuda"
-    backend = torch.backends.cuda if on_gpu else torch.backends.mkldnn
-    return _ROUNDING[backend.matmul.fp32_precision]
+    Attributes
+    ----------
+    labels : torch.Tensor
+        int32, shape (n, len(centres)), on the CPU.
 
-
-def _distances(frames, centres):
-    """Squared distances (n, k), less each frame's own squared norm."""
-    return torch.addmm(
-        centres.square().sum(dim=-1), frames, centres.T, alpha=-2
-    )
-
-
-def _within_rounding(distances, frames, centres, product, unit):
-    """Which distances (n, k) may be the smallest, but for rounding errors.
-
-    An error is at most that of the factors (`product`) and of the sum over
-    the dimensions (`unit` each), times the size of the terms.
+    Example
+    -------
+    >>> frames = torch.tensor([[0.0], [1.0], [8.0]])
+    >>> labels = Labels(frames, [frames[:1], frames[1:]])
+    >>> with workers(frames.device) as spread:
+    ...     blocks_done = len(list(labels.update(labels.centres, spread)))
+    >>> labels.labels.T
+    tensor([[0, 0, 0],
+            [0, 0, 1]], dtype=torch.int32)
     """
-    longest = centres.norm(dim=-1).max()
-    terms = 2 * longest * (frames.norm(dim=-1, keepdim=True) + longest)
-    error = (2 * product + (frames.size(-1) + 2) * unit) * terms
-    limit = distances.amin(dim=-1, keepdim=True) + 2 * error
-    # Written so that a distance that overflowed to NaN is in doubt too.
-    return ~(distances > limit)
+
+    def __init__(self, frames, centres, size=BLOCK):
+        self.frames = frames
+        self.centres = list(centres)
+        self.size = size
+        self.basis = Basis(torch.cat(self.centres))
+        shape = len(frames), len(self.centres)
+        self.labels = torch.zeros(shape, dtype=torch.int32)
+        self._others = torch.zeros(shape)
+        self._pictures = {}
+        width = self.basis.axes.size(-1) + 5
+        self._keeps_pictures = 4 * width * len(frames) <= PICTURES
+        self._known = False
+
+    def update(self, centres, spread):
+        """Labels all frames for new centres, block by block.
+
+        Arguments
+        ---------
+        centres : sequence of torch.Tensor
+            As given before.
+        spread : callable
+            As `workers` gives it.
+
+        Yields
+        ------
+        block : torch.Tensor
+            float32 frames, on the device of the centres.
+        labels : torch.Tensor
+            int64, shape (len(block), len(centres)), there too.
+        """
+        before = self.centres if self._known else [None] * len(centres)
+        followers = [
+            Follower(now, self.basis, then)
+            for now, then in zip(centres, before)
+        ]
+        device = centres[0].device
+        chunk = CHUNK[device.type]
+        parts = zip(
+            blocks(self.frames, device, self.size),
+            self.labels.split(self.size),
+            self._others.split(self.size),
+        )
+
+        def work(frames, picture, labels, others):
+            if picture is None:
+                picture = self.basis.picture(frames, torch.float32)
+            for i, follower in enumerate(followers):
+                follower.follow(frames, picture, labels[:, i], others[:, i])
+            return picture
+
+        for number, (block, *kept) in enumerate(parts):
+            labels, others = (each.to(device) for each in kept)
+            pictures = self._pictures.get(number, repeat(None))
+            chunks = (each.split(chunk) for each in (labels, others))
+            pictures = list(spread(work, block.split(chunk), pictures, *chunks))
+            if self._keeps_pictures:
+                self._pictures[number] = pictures
+            for old, new in zip(kept, (labels, others)):
+                old.copy_(new)
+            yield block, labels.long()
+        self.centres = list(centres)
+        self._known = True
 
 
-def lloyd(frames, centres, iterations, chunk=CHUNK):
+def lloyd(frames, starts, iterations, after=None, first=0, size=BLOCK):
     """Lloyd's iterations: label the frames, move the centres to the means.
 
     A cluster left empty starts again at one of the frames that lie farthest
@@ -153,71 +187,139 @@ def lloyd(frames, centres, iterations, chunk=CHUNK):
 
     Arguments
     ---------
-    frames : torch.Tensor
-        float32, shape (n, dim).
-    centres : torch.Tensor
-        float32, shape (k, dim): the start, on the device to work on.
+    frames : numpy.ndarray or torch.Tensor
+        Shape (n, dim), as for `blocks`.
+    starts : sequence of torch.Tensor
+        float32, each of shape (k, dim), on the device to work on.
     iterations : int
         At most so many; fewer if no centre moves any more.
-    chunk : int
-        Frames taken at a time.
+    after : callable, optional
+        Called after each iteration with the number of those done and the
+        list of centres.
+    first : int
+        Iterations that were done before.
+    size : int
+        Frames read at a time.
 
     Returns
     -------
-    centres : torch.Tensor
-        float32, shape (k, dim).
+    centres : list of torch.Tensor
+        float32, of the shapes of `starts`.
 
     Example
     -------
     >>> frames = torch.tensor([[0.0], [1.0], [8.0], [9.0]])
-    >>> lloyd(frames, frames[:2], iterations=20)
-    tensor([[0.5000],
-            [8.5000]])
+    >>> lloyd(frames, [frames[:1], frames[:2]], iterations=20)
+    [tensor([[4.5000]]), tensor([[0.5000],
+            [8.5000]])]
     """
-    for _ in range(iterations):
-        labels = nearest_centres(frames, centres, chunk)
-        moved = _means(frames, labels, centres, chunk)
-        if torch.equal(moved, centres):
-            break
-        centres = moved
+    centres = list(starts)
+    labels = Labels(frames, centres, size)
+    progress = tqdm(
+        total=iterations * len(frames),
+        initial=first * len(frames),
+        desc="k-means",
+        unit="frames",
+        unit_scale=True,
+        disable=None,
+    )
+    with progress, workers(centres[0].device) as spread:
+        for done in range(first + 1, iterations + 1):
+            moved = _iteration(labels, centres, spread, progress)
+            still = all(map(torch.equal, moved, centres))
+            centres = moved
+            if after is not None:
+                after(done, centres)
+            if still:
+                break
     return centres
 
 
-def _means(frames, labels, centres, chunk):
-    """Mean of each cluster's frames; an empty cluster gets a far frame."""
-    sums = torch.zeros_like(centres, dtype=torch.float64)
-    counts = torch.zeros(len(centres), dtype=torch.int64, device=sums.device)
-    for some, label in zip(
-        frames.split(chunk), labels.split(chunk), strict=True
-    ):
-        label = label.to(sums.device)
+def _iteration(labels, centres, spread, progress):
+    """The means of each cluster's frames, for every set of centres."""
+    means = [_Means(before) for before in centres]
+    for block, found in labels.update(centres, spread):
+        # A set a thread: the order of its sum stays that of the frames.
+        list(spread(_Means.add, means, repeat(block), found.unbind(dim=-1)))
+        progress.update(len(block))
+    columns = labels.labels.unbind(dim=-1)
+    return [
+        one.centres(labels.frames, column, labels.size)
+        for one, column in zip(means, columns)
+    ]
+
+
+class _Means:
+    """Sums and counts of the frames around each of some centres."""
+
+    def __init__(self, before):
+        self.before = before
+        self.sums = torch.zeros_like(before, dtype=torch.float64)
+        self.counts = before.new_zeros(len(before), dtype=torch.int64)
+
+    def add(self, frames, labels):
+        """Takes frames (n, dim) with labels (n,) into account."""
+        members = labels.bincount(minlength=len(self.sums))
+        self.counts += members
+        if not frames.is_cuda:
+            chunk = CHUNK["cpu"]
+            for some, label in zip(frames.split(chunk), labels.split(chunk)):
+                self.sums.index_add_(0, label, some.double())
+            return
         # Sorted and summed by segment: scattered additions on a GPU come
         # in any order, and so with another rounding each time.
-        by_label = some.to(sums.device)[label.argsort(stable=True)]
-        members = label.bincount(minlength=len(centres))
-        sums += torch.segment_reduce(
-            by_label.double(), "sum", lengths=members, axis=0, initial=0.0
+        self.sums += torch.segment_reduce(
+            frames[labels.argsort(stable=True)].double(),
+            "sum",
+            lengths=members,
+            axis=0,
+            initial=0.0,
         )
-        counts += members
-    means = (sums / counts.clamp(min=1).unsqueeze(-1)).to(centres.dtype)
-    empty = counts == 0
-    if empty.any():
-        far = _farthest(frames, labels, centres, int(empty.sum()), chunk)
-        means[empty] = far
-    return means
 
-
-def _farthest(frames, labels, centres, count, chunk):
-    """The `count` frames farthest from their own centres."""
-    distances = torch.cat(
-        [
-            (some.to(centres.device) - centres[label.to(centres.device)])
-            .square()
-            .sum(dim=-1)
-            for some, label in zip(
-                frames.split(chunk), labels.split(chunk), strict=True
+    def centres(self, frames, labels, size):
+        """The means, float32; far frames in place of empty clusters."""
+        sizes = self.counts.clamp(min=1).unsqueeze(-1)
+        means = (self.sums / sizes).to(self.before.dtype)
+        empty = self.counts == 0
+        if empty.any():
+            means[empty] = _farthest(
+                frames, labels, self.before, int(empty.sum()), size
             )
-        ]
-    )
-    farthest = distances.argsort(descending=True, stable=True)[:count]
-    return frames[farthest.to(frames.device)].to(centres.device)
+        return means
+
+
+def _farthest(frames, labels, centres, count, size):
+    """The `count` frames farthest from their own centres."""
+    farthest = centres.new_zeros(0)
+    found = centres.new_zeros(0, centres.size(-1))
+    for block, some in zip(
+        blocks(frames, centres.device, size), labels.split(size), strict=True
+    ):
+        own = centres[some.to(centres.device).long()]
+        distances = (block - own).square().sum(dim=-1)
+        farthest = torch.cat([farthest, distances])
+        order = farthest.argsort(descending=True, stable=True)[:count]
+        farthest = farthest[order]
+        found = torch.cat([found, block])[order]
+    return found
+
+
+def check_numbers(frames):
+    """Raises InputError if a frame holds NaN or infinity, or if the squares
+    of the largest numbers are beyond float32."""
+    bad, largest = 0, 0.0
+    for block in blocks(frames):
+        largest = max(largest, block.abs().max().item())
+        # The sum of a row is finite only if all of it is.
+        rows = block.sum(dim=-1, dtype=torch.float64)
+        bad += int((~rows.isfinite()).sum())
+    if bad:
+        raise InputError(
+            f"{bad} of {len(frames)} frames hold NaN or infinity: check the "
+            "model that made them."
+        )
+    if largest and not 1e-15 < largest < 1e15:
+        raise InputError(
+            f"the largest number in the frames is {largest:g}: k-means takes "
+            "1e-15 to 1e15, so check the model that made them."
+        )

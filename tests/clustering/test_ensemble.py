@@ -83,6 +83,34 @@ def test_it_comes_back_from_its_folder(fitted, frames, tmp_path):
     assert files == ["centres.safetensors", "ensemble.json"]
 
 
+def test_one_saved_before_there_were_starts_comes_back(frames, tmp_path):
+    KMeansEnsemble(N_CLUSTERS, iterations=1).fit(frames).save(tmp_path)
+    settings = json.loads((tmp_path / "ensemble.json").read_text())
+    del settings["start"]
+    (tmp_path / "ensemble.json").write_text(json.dumps(settings))
+    assert KMeansEnsemble.load(tmp_path).start == "random"
+
+
+def test_the_frames_may_be_a_file(fitted, frames, tmp_path):
+    np.save(tmp_path / "frames.npy", frames.numpy())
+    stored = np.load(tmp_path / "frames.npy", mmap_mode="r")
+    again = KMeansEnsemble(N_CLUSTERS, backend=fitted.backend).fit(stored)
+    for one, other in zip(fitted.centres, again.centres, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+    labels = fitted.predict(stored)
+    assert np.array_equal(labels, fitted.predict(frames.numpy()))
+
+
+def test_k_means_plus_plus_starts_closer(frames):
+    errors = {}
+    for start in ("random", "k-means++"):
+        ensemble = KMeansEnsemble((40,), iterations=1, start=start)
+        (centres,) = ensemble.fit(frames).centres
+        nearest = torch.cdist(frames, centres).amin(dim=-1)
+        errors[start] = nearest.square().sum().item()
+    assert errors["k-means++"] < errors["random"]
+
+
 def change_settings(folder, **changes):
     path = folder / "ensemble.json"
     settings = json.loads(path.read_text())
@@ -122,7 +150,8 @@ def test_too_large_a_k_names_the_largest(backend):
 @pytest.mark.parametrize(
     "arguments, sentence",
     [
-        ({"backend": "faiss"}, "must be one of auto, sklearn, torch"),
+        ({"backend": "faiss"}, "must be one of auto, torch, sklearn"),
+        ({"start": "grid"}, "must be one of random, k-means"),
         ({"n_clusters": ()}, "n_clusters is empty"),
         ({"n_clusters": (4, 0)}, "n_clusters has the value 0"),
         ({"n_clusters": (2.5,)}, "n_clusters has the value 2.5"),

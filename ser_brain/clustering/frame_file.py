@@ -1,0 +1,152 @@
+"""The frames of many utterances in one memory-mapped file.
+
+``frames.f32`` holds the frames one after another, float32, little-endian;
+``frames.txt`` beside it one line an utterance, its number of frames. A line is
+written after its frames, so that the work of a killed process counts up to
+its last whole utterance.
+"""
+
+import logging
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from ser_brain.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+BYTES = 4
+
+
+class FrameFile:
+    """Frames that are written once, utterance by utterance, and then read.
+
+    Arguments
+    ---------
+    folder : str or pathlib.Path
+        Where it lies; what a killed process left there is taken up.
+    dim : int
+        Features of a frame.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> file = FrameFile(folder.name, dim=3)
+    >>> file.append([np.ones((2, 3)), np.ones((1, 3))])
+    >>> FrameFile(folder.name, dim=3).counts
+    [2, 1]
+    >>> file.open().shape
+    (3, 3)
+    >>> folder.cleanup()
+    """
+
+    def __init__(self, folder, dim):
+        self.folder = Path(folder)
+        self.dim = dim
+        self.path = self.folder / "frames.f32"
+        self.counts_path = self.folder / "frames.txt"
+        self.counts = self._left_counts()
+
+    def _left_counts(self):
+        """Frames of each whole utterance that is there."""
+        if not (self.path.is_file() and self.counts_path.is_file()):
+            return []
+        lines = self.counts_path.read_text(encoding="ascii")
+        # What follows the last end of a line was being written.
+        counts = [int(line) for line in lines.split("\n")[:-1]]
+        whole = sum(counts) * self.dim * BYTES
+        return counts if self.path.stat().st_size >= whole else []
+
+    def announce(self, frames):
+        """Says how large the file will be, and whether the disk has room.
+
+        Arguments
+        ---------
+        frames : int
+            How many there will be, those included that are there.
+
+        Raises
+        ------
+        InputError
+            If the disk has no room for them.
+        """
+        size = frames * self.dim * BYTES
+        self.folder.mkdir(parents=True, exist_ok=True)
+        logger.info(
+            f"{frames} frames take {size / 1e6:.0f} MB in {self.path} until "
+            "their clusters are known."
+        )
+        missing = size - sum(self.counts) * self.dim * BYTES
+        free = shutil.disk_usage(self.folder).free
+        if missing > free:
+            raise InputError(
+                f"{self.path} needs {missing / 1e6:.0f} MB more, but "
+                f"{free / 1e6:.0f} MB are free: free some space or choose "
+                "another folder."
+            )
+
+    def append(self, utterances):
+        """Writes the frames of further utterances.
+
+        Arguments
+        ---------
+        utterances : iterable of numpy.ndarray
+            Each of shape (frames, dim).
+
+        Raises
+        ------
+        InputError
+            If the disk is full; the whole utterances before stay.
+        """
+        try:
+            self._cut()
+            with (
+                self.path.open("ab") as frames,
+                self.counts_path.open("a", encoding="ascii") as counts,
+            ):
+                for utterance in utterances:
+                    frames.write(np.asarray(utterance, "<f4").tobytes())
+                    frames.flush()
+                    counts.write(f"{len(utterance)}\n")
+                    counts.flush()
+                    self.counts.append(len(utterance))
+        except OSError as error:
+            raise InputError(
+                f"{self.path} cannot be written ({error.strerror or error}): "
+                "free some space or choose another folder."
+            ) from error
+
+    def _cut(self):
+        """Ends both files after the last whole utterance."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lines = "".join(f"{count}\n" for count in self.counts)
+        self.counts_path.write_text(lines, encoding="ascii")
+        with self.path.open("ab") as stream:
+            stream.truncate(sum(self.counts) * self.dim * BYTES)
+
+    def open(self):
+        """All frames, memory-mapped for reading.
+
+        Returns
+        -------
+        frames : numpy.ndarray
+            float32, shape (frames, dim).
+
+        Raises
+        ------
+        InputError
+            If the file is not as long as what was written to it.
+        """
+        shape = sum(self.counts), self.dim
+        found = self.path.stat().st_size
+        if found != math.prod(shape) * BYTES:
+            raise InputError(
+                f"{self.path} has {found} bytes instead of "
+                f"{math.prod(shape) * BYTES}: start the same command again."
+            )
+        if not shape[0]:
+            return np.zeros(shape, "<f4")
+        return np.memmap(self.path, dtype="<f4", mode="r", shape=shape)
