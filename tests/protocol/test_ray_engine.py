@@ -151,6 +151,8 @@ def test_lost_machine(cluster, few, undisturbed, tmp_path):
         folder = run.folder / "save/classifier/checkpoints"
         wait_for(lambda: any(folder.glob("CKPT*")))
         (process,) = processes(tmp_path)
+        # Halted, lest it end before its machine does.
+        os.kill(process, signal.SIGSTOP)
         above = set(ancestors(process))
         (node,) = [
             node
@@ -178,9 +180,13 @@ def test_home(cluster, few, undisturbed, tmp_path):
     stage = home / "few/vft/nano/fold_03/seed_1/save/classifier"
 
     def kill():
+        folder = here.folder / "save/classifier/checkpoints"
+        wait_for(lambda: any(folder.glob("CKPT*")))
+        # Halted, lest it end before its checkpoint is home.
+        (process,) = processes(tmp_path / "here")
+        os.kill(process, signal.SIGSTOP)
         wait_for(lambda: "CKPT.yaml" in read(stage / ".home.json"))
-        for process in processes(tmp_path / "here"):
-            os.kill(process, signal.SIGKILL)
+        os.kill(process, signal.SIGKILL)
 
     cut = execute(engine, here, kill)
     assert (cut.returncode, cut.error) == (-9, "ended by SIGKILL")
