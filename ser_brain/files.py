@@ -1,5 +1,6 @@
 """Files that are either whole or not there."""
 
+import hashlib
 import os
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,3 +71,16 @@ def write_atomically(path, content):
         content = content.encode("utf-8")
     with atomic_path(path) as beside:
         beside.write_bytes(content)
+
+
+def digest(path):
+    """SHA-256 of a file, by which an edited one is found.
+
+    Example
+    -------
+    >>> file = getfixture("tmp_path") / "empty"
+    >>> file.touch()
+    >>> digest(file)[:8]
+    'e3b0c442'
+    """
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

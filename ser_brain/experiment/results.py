@@ -1,7 +1,5 @@
 """The three files that a run ends with, and the table it prints."""
 
-import hashlib
-
 import torch
 
 from ser_brain.corpora import hours
@@ -12,21 +10,9 @@ from ser_brain.evaluation.outputs import (
     write_metrics,
     write_predictions,
 )
+from ser_brain.files import digest
 
 RESULTS = ("predictions.csv", "metrics.json", "confusion.png")
-
-
-def digest(path):
-    """SHA-256 of a file, by which an edited one is found.
-
-    Example
-    -------
-    >>> file = getfixture("tmp_path") / "empty"
-    >>> file.touch()
-    >>> digest(file)[:8]
-    'e3b0c442'
-    """
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def drop_results(folder):

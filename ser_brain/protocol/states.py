@@ -1,11 +1,11 @@
 """A planned run and what its folder says of it, without starting it."""
 
-import hashlib
 import json
 import statistics
 from dataclasses import dataclass
 
 from ser_brain.experiment.stage import Stage
+from ser_brain.files import digest
 from ser_brain.protocol.runs import Run
 
 FINISHED = "finished"
@@ -69,8 +69,7 @@ class PlannedRun:
         path = self.run.folder / "predictions.csv"
         if not path.is_file():
             return False
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        return digest == metrics["predictions_sha256"]
+        return digest(path) == metrics["predictions_sha256"]
 
     def _begun(self):
         """Whether a stage of this seed's own was at least begun."""

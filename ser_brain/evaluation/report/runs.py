@@ -1,6 +1,5 @@
 """A run folder, read and checked against itself."""
 
-import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from tqdm import tqdm
 from ser_brain.errors import InputError
 from ser_brain.evaluation.metrics import unweighted_accuracy
 from ser_brain.evaluation.outputs import METRICS, read_predictions
+from ser_brain.files import digest
 
 SETTING = re.compile(r"^(\w+):[ \t]+([^#\n]*?)[ \t]*(?:#.*)?$", re.MULTILINE)
 # Settings that tell runs of one mean apart, or change places and speed only.
@@ -164,7 +164,7 @@ def _check_predictions(path, rows, metrics):
     """The predictions are those that metrics.json was counted from."""
     known = metrics.get("predictions_sha256")
     if known is not None:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        found = digest(path)
         if found != known:
             raise InputError(
                 f"{path} is not the file that its metrics.json was written "
