@@ -7,9 +7,6 @@ doctor can look at a broken installation.
 """
 
 import argparse
-import csv
-import io
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -62,17 +59,7 @@ def build_parser():
     sub = add("doctor", help="what is installed, what is missing, the mend")
     sub.set_defaults(command=doctor.run)
 
-    sub = add("predict", help="the emotion of audio files, by a trained run")
-    sub.set_defaults(command=predict)
-    sub.add_argument("run", metavar="RUN", help="a run folder, .../seed_1")
-    sub.add_argument("files", metavar="FILE", nargs="+", help="audio files")
-    form = sub.add_mutually_exclusive_group()
-    for name in ("csv", "json"):
-        form.add_argument(
-            f"--{name}", dest="form", action="store_const", const=name
-        )
-    sub.set_defaults(form="table")
-    sub.add_argument("--device", default="cpu", help="cpu (default), cuda, …")
+    add_predict(add)
 
     sub = add("baseline", help="log-mel and logistic regression, all folds")
     sub.set_defaults(command=baseline)
@@ -83,6 +70,36 @@ def build_parser():
     add_plans(add)
     add_report(add)
     return parser
+
+
+def add_predict(add):
+    """A trained run on new audio. Its room imports torch: not for --help."""
+    sub = add("predict", help="the emotion of audio files, by a trained run")
+    sub.set_defaults(command=predict)
+    sub.add_argument("run", metavar="RUN", help="a run folder, .../seed_1")
+    sub.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="+",
+        help="audio files, or folders with all audio files below them",
+    )
+    form = sub.add_mutually_exclusive_group()
+    for name in ("csv", "json"):
+        form.add_argument(
+            f"--{name}", dest="form", action="store_const", const=name
+        )
+    sub.set_defaults(form="table")
+    sub.add_argument("--device", default="cpu", help="cpu (default), cuda, …")
+    sub.add_argument(
+        "--batch_seconds",
+        type=float,
+        help="padded audio computed at once (default: 30 s on a CPU, else 120)",
+    )
+    sub.add_argument(
+        "--num_workers",
+        type=int,
+        help="processes that decode (default: 0 on a CPU, else one a core)",
+    )
 
 
 def add_plans(add):
@@ -111,63 +128,9 @@ def add_report(add):
 # ------------------------------------------------------------------ predict
 def predict(arguments):
     """Print the emotion of each file; nothing, if one file is bad."""
-    from transformers.utils import logging
+    from ser_brain.inference import command
 
-    from ser_brain.inference import EmotionRecognizer
-
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    recognizer = EmotionRecognizer.from_run(arguments.run, arguments.device)
-    rows = []
-    for path in arguments.files:
-        posteriors, score, _, label = recognizer.classify_file(path)
-        shares = dict(zip(recognizer.classes, posteriors[0].tolist()))
-        rows.append(
-            {
-                "file": path,
-                "label": label[0],
-                "score": score.item(),
-                "posteriors": shares,
-            }
-        )
-    forms = {"table": as_table, "csv": as_csv, "json": as_json}
-    print(forms[arguments.form](rows))
-    return 0
-
-
-def as_table(rows):
-    """Predictions for the eye: percent, columns aligned."""
-    head = ["file", "label", *rows[0]["posteriors"]]
-    body = [
-        [row["file"], row["label"]]
-        + [f"{100 * share:.1f}" for share in row["posteriors"].values()]
-        for row in rows
-    ]
-    widths = [max(map(len, column)) for column in zip(head, *body)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if number < 2 else cell.rjust(width)
-            for number, (cell, width) in enumerate(zip(line, widths))
-        )
-        for line in [head, *body]
-    )
-
-
-def as_csv(rows):
-    """Predictions as CSV: file, label, score, one column a class."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "label", "score", *rows[0]["posteriors"]])
-    for row in rows:
-        shares = [row["score"], *row["posteriors"].values()]
-        cells = [f"{share:.6f}" for share in shares]
-        writer.writerow([row["file"], row["label"], *cells])
-    return text.getvalue().rstrip("\n")
-
-
-def as_json(rows):
-    """Predictions as a JSON list."""
-    return json.dumps(rows, indent=2, ensure_ascii=False)
+    return command.run(arguments)
 
 
 # ----------------------------------------------------------------- baseline

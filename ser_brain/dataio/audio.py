@@ -7,6 +7,10 @@ from torchaudio.functional import resample
 from ser_brain.errors import InputError
 
 SAMPLE_RATE = 16000
+# What soundfile raises: a stream of unknown length is a ValueError to it, a
+# file without a header a TypeError.
+UNREADABLE = (soundfile.LibsndfileError, OSError, RuntimeError)
+UNREADABLE += (ValueError, TypeError)
 
 
 def sample_count(seconds):
@@ -51,7 +55,7 @@ def read_audio(path, sample_rate=SAMPLE_RATE):
     """
     try:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
+    except UNREADABLE as error:
         raise InputError(
             f"{path} cannot be read as audio ({error}): give a file that "
             "soundfile opens, such as wav or flac."

@@ -76,3 +76,10 @@ def test_a_file_without_samples_is_refused(tmp_path):
     soundfile.write(path, np.zeros(0), 16000)
     with pytest.raises(InputError, match="clip.wav holds no samples"):
         read_audio(path)
+
+
+def test_a_file_without_a_header_is_refused(tmp_path):
+    path = tmp_path / "clip.raw"
+    path.write_bytes(bytes(4000))
+    with pytest.raises(InputError, match="clip.raw cannot be read"):
+        read_audio(path)

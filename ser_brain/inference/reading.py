@@ -1,0 +1,213 @@
+"""Many audio files to padded batches of like length.
+
+Lengths are taken from the files' headers, so that batches are known before
+anything is decoded, and no more than a few of them lie in memory.
+"""
+
+import os
+from types import SimpleNamespace
+
+import soundfile
+from torch.utils.data import DataLoader, Dataset
+
+from ser_brain.dataio.audio import SAMPLE_RATE, UNREADABLE, read_audio
+from ser_brain.dataio.budget import CPU_SECONDS
+from ser_brain.dataio.utterances import padded
+from ser_brain.errors import InputError
+
+# The first CNN layer of a base model holds 6.5 MB a padded second in fp32,
+# and a few times that while it is computed: 2 to 3 GB in all.
+GPU_SECONDS = 120.0
+# Of a batch's longest file: shorter ones begin the next batch. Padding costs
+# what audio costs, and on a CPU a batch saves little else.
+LIKE_LENGTH = 0.9
+MOST_WORKERS = 8
+# libsndfile's word for a stream whose writer never said how long it is.
+UNKNOWN_LENGTH = 2**63 - 1
+
+
+def check_options(batch_seconds, num_workers, device):
+    """What was asked for, or what suits the device.
+
+    Arguments
+    ---------
+    batch_seconds : float or None
+        Most padded audio in a batch. None: 30 s on a CPU, where smaller
+        batches hold less padding, and 120 s elsewhere.
+    num_workers : int or None
+        Processes that decode. None: none on a CPU, whose cores have enough
+        to do, and one a core, at most 8, elsewhere.
+    device : torch.device
+        Where it is computed.
+
+    Returns
+    -------
+    batch_seconds : float
+    num_workers : int
+
+    Raises
+    ------
+    InputError
+        If there are no seconds, or fewer than no workers.
+
+    Example
+    -------
+    >>> import torch
+    >>> check_options(None, None, torch.device("cpu"))
+    (30.0, 0)
+    """
+    on_cpu = device.type == "cpu"
+    if batch_seconds is None:
+        batch_seconds = CPU_SECONDS if on_cpu else GPU_SECONDS
+    if num_workers is None:
+        num_workers = 0 if on_cpu else min(MOST_WORKERS, os.cpu_count() or 1)
+    if not batch_seconds > 0:
+        raise InputError(
+            f"batch_seconds is {batch_seconds}: give seconds above 0."
+        )
+    if num_workers < 0:
+        raise InputError(
+            f"num_workers is {num_workers}: give 0, which decodes in this "
+            "process, or more."
+        )
+    return batch_seconds, num_workers
+
+
+def header_samples(path):
+    """Samples at 16 kHz that a file will have, by its header.
+
+    Arguments
+    ---------
+    path : str or Path
+        Anything soundfile opens.
+
+    Returns
+    -------
+    int
+        As many as ``read_audio`` gives, unless the header is wrong.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or no audio.
+
+    Example
+    -------
+    >>> import numpy, tempfile
+    >>> with tempfile.NamedTemporaryFile(suffix=".wav") as file:
+    ...     soundfile.write(file.name, numpy.zeros(1000), 44100)
+    ...     header_samples(file.name), len(read_audio(file.name))
+    (363, 363)
+    """
+    try:
+        header = soundfile.info(path)
+    except UNREADABLE:
+        header = None
+    if header is None or header.frames == UNKNOWN_LENGTH:
+        # Decoding tells, or raises the sentence that says why it cannot.
+        return len(read_audio(path))
+    # Rounded up, as resampling does.
+    return -(-header.frames * SAMPLE_RATE // header.samplerate)
+
+
+def batches_by_length(samples, seconds):
+    """Which files are computed together, the longest first.
+
+    Arguments
+    ---------
+    samples : list of int
+        Samples of each file at 16 kHz.
+    seconds : float
+        Most padded audio in a batch; a longer file is one of its own.
+
+    Returns
+    -------
+    list of list of int
+        Places in ``samples``; each occurs once.
+
+    Example
+    -------
+    >>> batches_by_length([16000, 32000, 31000, 30000], seconds=4)
+    [[1, 2], [3], [0]]
+    """
+    batches, longest = [], 0
+    for place in sorted(range(len(samples)), key=lambda p: -samples[p]):
+        alike = samples[place] >= LIKE_LENGTH * longest
+        padded_after = longest * (len(batches[-1]) + 1) if batches else 0
+        if batches and alike and padded_after <= seconds * SAMPLE_RATE:
+            batches[-1].append(place)
+        else:
+            batches.append([place])
+            longest = samples[place]
+    return batches
+
+
+class AudioFiles(Dataset):
+    """Files by their place in a list, decoded when they are asked for.
+
+    What cannot be read is returned as its InputError: raised in a worker, it
+    would arrive with the worker's traceback in its sentence.
+
+    Arguments
+    ---------
+    paths : list of str or Path
+        The files.
+    """
+
+    def __init__(self, paths):
+        self.paths = paths
+
+    def __len__(self):
+        return len(self.paths)
+
+    def __getitem__(self, place):
+        try:
+            signal = read_audio(self.paths[place])
+        except InputError as error:
+            return error
+        return SimpleNamespace(place=place, signal=signal)
+
+
+def padded_or_fault(items):
+    """The padded batch, or the InputError of the first bad file.
+
+    Padded in the worker: a batch then crosses to the main process as one
+    block of memory and not as one a file.
+    """
+    faults = [item for item in items if isinstance(item, InputError)]
+    return faults[0] if faults else padded(items, "cpu")
+
+
+def padded_batches(paths, batches, num_workers):
+    """Decodes and pads, in the order of the batches.
+
+    Arguments
+    ---------
+    paths : list of str or Path
+        The files.
+    batches : list of list of int
+        Places in ``paths``.
+    num_workers : int
+        Processes that decode ahead; 0: this one, when it needs a batch.
+
+    Yields
+    ------
+    SimpleNamespace
+        ``wavs`` (batch, samples) at 16 kHz, ``wav_lens`` (relative),
+        ``samples`` (counts) and ``place`` of each file, on the CPU.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be decoded.
+    """
+    loader = DataLoader(
+        AudioFiles(paths),
+        batch_sampler=batches,
+        collate_fn=padded_or_fault,
+        num_workers=min(num_workers, len(batches)),
+    )
+    for batch in loader:
+        if isinstance(batch, InputError):
+            raise batch
+        yield batch
