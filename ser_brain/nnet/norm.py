@@ -53,14 +53,30 @@ def masked_group_norm(
     if lengths is None:
         return F.group_norm(x.float(), num_groups, weight, bias, eps).type_as(x)
 
+    if x.device.type == "cpu":
+        affine = (num_groups, weight, bias, eps)
+        return _clip_by_clip(x, lengths, affine)
+    return _all_at_once(x, lengths.to(x.device), num_groups, weight, bias, eps)
+
+
+def _clip_by_clip(x, lengths, affine):
+    """One kernel a clip: fewest passes over memory, which bounds a CPU."""
+    clips = []
+    for clip, frames in zip(x, lengths.tolist()):
+        own = clip[None, :, :frames].float()
+        normed = F.group_norm(own, *affine).type_as(x)
+        clips.append(F.pad(normed[0], (0, x.shape[2] - frames)))
+    return torch.stack(clips)
+
+
+def _all_at_once(x, lengths, num_groups, weight, bias, eps):
+    """A few kernels for all clips: fewest launches, which bound a GPU."""
     n_batch, n_channels, n_frames = x.shape
-    padding = ~valid_frames(lengths.to(x.device), n_frames)[:, None, None]
+    padding = ~valid_frames(lengths, n_frames)[:, None, None]
     # Padding may hold anything, NaN too: drop it before any arithmetic.
     grouped = x.float().reshape(n_batch, num_groups, -1, n_frames)
     grouped = grouped.masked_fill(padding, 0.0)
-    count = (lengths.to(x.device).clamp(min=1) * grouped.shape[2]).view(
-        -1, 1, 1, 1
-    )
+    count = (lengths.clamp(min=1) * grouped.shape[2]).view(-1, 1, 1, 1)
     mean = grouped.sum((2, 3), keepdim=True) / count
     centred = (grouped - mean).masked_fill(padding, 0.0)
     variance = centred.square().sum((2, 3), keepdim=True) / count

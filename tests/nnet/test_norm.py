@@ -8,6 +8,7 @@ from hypothesis import (
     strategies as st,
 )
 
+from ser_brain.nnet import norm
 from ser_brain.nnet.norm import masked_group_norm
 
 
@@ -86,3 +87,21 @@ def test_half_precision_is_normalised_in_fp32():
     torch.testing.assert_close(
         normed[..., :80].float(), golden, atol=5e-3, rtol=1e-3
     )
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    lengths=st.lists(st.integers(2, 30), min_size=1, max_size=4),
+    num_groups=st.sampled_from([1, 2, 6]),
+)
+def test_both_ways_to_compute_it_agree(lengths, num_groups):
+    """On a GPU all clips are normalised at once, on a CPU one by one."""
+    torch.manual_seed(0)
+    x = torch.randn(len(lengths), 6, max(lengths) + 3)
+    lengths = torch.tensor(lengths)
+    weight, bias = _affine(6, True)
+    one_by_one = norm._clip_by_clip(
+        x, lengths, (num_groups, weight, bias, 1e-5)
+    )
+    at_once = norm._all_at_once(x, lengths, num_groups, weight, bias, 1e-5)
+    torch.testing.assert_close(one_by_one, at_once, atol=1e-5, rtol=1e-5)
