@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
+from ser_brain.lobes.wav2vec2.attention import quicken
 from ser_brain.nnet.lengths import sample_counts, valid_frames
 from ser_brain.nnet.norm import masked_group_norm
 
@@ -128,6 +129,7 @@ class Wav2Vec2(nn.Module):
         if not isinstance(source, Wav2Vec2Model):
             source = load_model(Wav2Vec2Model, source)
         self.model = source
+        quicken(self.model)
         self.freeze_front_end = freeze_front_end
         self.span_mask = span_mask
         if freeze_front_end:
