@@ -59,8 +59,8 @@ def check_dim(experiment, encoder, stage):
         )
 
 
-def fit(brain_class, experiment, section, stage, ids, valid=None, **more):
-    """Builds a Brain over a section and trains it to the end.
+def assemble(brain_class, experiment, section, stage, ids, validates, **more):
+    """Builds a Brain over a section, ready to train.
 
     Arguments
     ---------
@@ -74,15 +74,19 @@ def fit(brain_class, experiment, section, stage, ids, valid=None, **more):
         Whose checkpoints folder is used.
     ids : sequence of str
         Utterances to train on.
-    valid : sequence of str, optional
-        Utterances whose loss chooses the checkpoint that is kept.
+    validates : bool
+        Whether a validation loss chooses the checkpoint that is kept.
     **more
         More entries of the Brain's hparams.
 
     Returns
     -------
-    ObjectiveBrain
-        Trained; the best checkpoint loaded if there was validation.
+    brain : ObjectiveBrain
+        Not trained yet.
+    counter : EpochCounter
+        Its epochs.
+    loader : SaveableDataLoader
+        Its batches.
     """
     sampler = update_sampler(experiment, section, stage, ids)
     if "encoder" in section["modules"]:
@@ -96,14 +100,7 @@ def fit(brain_class, experiment, section, stage, ids, valid=None, **more):
         updates = per_epoch * epochs
     counter = EpochCounter(epochs)
     loader = experiment.loader(ids, sampler)
-    checkpointer = WholeCheckpointer(
-        stage.checkpoints,
-        recoverables={
-            **section["modules"],
-            "counter": counter,
-            "loader": loader,
-        },
-    )
+    recoverables = {**section["modules"], "counter": counter, "loader": loader}
     hparams = {
         **section,
         **more,
@@ -112,7 +109,7 @@ def fit(brain_class, experiment, section, stage, ids, valid=None, **more):
         "sampler": sampler,
         "updates": updates,
         "updates_per_epoch": per_epoch,
-        "validates": valid is not None,
+        "validates": validates,
         "file_logger": experiment.file_logger,
         "tensorboard": experiment.tensorboard(stage.name),
     }
@@ -121,14 +118,38 @@ def fit(brain_class, experiment, section, stage, ids, valid=None, **more):
         opt_class=section["opt_class"],
         hparams=hparams,
         run_opts=experiment.run_opts,
-        checkpointer=checkpointer,
+        checkpointer=WholeCheckpointer(
+            stage.checkpoints, recoverables=recoverables
+        ),
+    )
+    return brain, counter, loader
+
+
+def fit(brain_class, experiment, section, stage, ids, valid=None, **more):
+    """Trains a Brain over a section to the end.
+
+    Arguments
+    ---------
+    brain_class, experiment, section, stage, ids, **more
+        As for ``assemble``.
+    valid : sequence of str, optional
+        Utterances whose loss chooses the checkpoint that is kept.
+
+    Returns
+    -------
+    ObjectiveBrain
+        Trained; the best checkpoint loaded if there was validation.
+    """
+    validates = valid is not None
+    brain, counter, loader = assemble(
+        brain_class, experiment, section, stage, ids, validates, **more
     )
     valid_loader = None
-    if valid is not None:
+    if validates:
         valid_loader = experiment.loader(valid, batch_size=8)
     brain.fit(counter, loader, valid_loader)
-    if valid is not None:
-        checkpointer.recover_if_possible(min_key="valid_loss")
+    if validates:
+        brain.checkpointer.recover_if_possible(min_key="valid_loss")
     return brain
 
 
