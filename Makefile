@@ -1,5 +1,5 @@
-# make demo | test | lint | clean. The first three set up .venv when it is
-# missing or stale. Another interpreter: make test PYTHON=python3.12. More
+# make demo | test | lint | bench | clean. All but the last set up .venv when
+# it is missing or stale. Another interpreter: make test PYTHON=python3.12. More
 # arguments for what is run: make test ARGS=tests/nnet
 
 PYTHON ?= python3
@@ -9,13 +9,14 @@ STAMP := $(VENV)/.set-up
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test lint bench clean
 
 help:
 	@echo "make setup  install the package and its tools into $(VENV)"
 	@echo "make demo   all of P-TAPT on the embedded mini corpus"
 	@echo "make test   tests and the examples of the docstrings"
 	@echo "make lint   ruff, as SpeechBrain sets it"
+	@echo "make bench  all benchmarks; SAVEE_ROOT names a copy of SAVEE"
 	@echo "make clean  remove what these made, but not results/"
 
 setup: $(STAMP)
@@ -44,6 +45,11 @@ test: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
+
+# faiss is a contender, and nothing that the package needs.
+bench: $(STAMP)
+	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
+	$(BIN)/python benchmarks/run_all.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -9,9 +9,7 @@ benchmarks/results/full_size.json.
 """
 
 import argparse
-import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -19,11 +17,15 @@ import time
 from pathlib import Path
 
 import torch
-from transformers import Wav2Vec2Config, Wav2Vec2ForPreTraining
+from common import ROOT, write_report
+from transformers import (
+    Wav2Vec2Config,
+    Wav2Vec2FeatureExtractor,
+    Wav2Vec2ForPreTraining,
+)
 
 from ser_brain.lobes.wav2vec import Wav2Vec
 
-ROOT = Path(__file__).resolve().parents[1]
 EXTRACTOR = [(512, 10, 5), (512, 8, 4)] + [(512, 4, 2)] * 3 + [(512, 1, 1)] * 2
 WAV2VEC_LARGE = {
     "conv_feature_layers": str(EXTRACTOR),
@@ -55,7 +57,13 @@ def table_of_clips(data_folder, path, train=72, test=8):
 def random_checkpoints(folder):
     """wav2vec2-base and wav2vec_large, as their publishers store them."""
     torch.manual_seed(0)
-    Wav2Vec2ForPreTraining(Wav2Vec2Config()).save_pretrained(folder / "base")
+    # Without layer drop, so that each update is the same work.
+    base = Wav2Vec2ForPreTraining(Wav2Vec2Config(layerdrop=0.0))
+    base.save_pretrained(folder / "base")
+    # Asked for by SpeechBrain's lobe.
+    Wav2Vec2FeatureExtractor(do_normalize=False).save_pretrained(
+        folder / "base"
+    )
     large = Wav2Vec.from_options(WAV2VEC_LARGE)
     large.save_pretrained(folder / "large")
     return folder / "base", folder / "large"
@@ -122,19 +130,8 @@ def main():
             script = f"train_{procedure}"
             results[procedure] = run(script, procedure, options[procedure])
             print(procedure, results[procedure], flush=True)
-    report = {
-        "settings": vars(args) | {"data_folder": "SAVEE"},
-        "machine": {
-            "processor": platform.processor() or platform.machine(),
-            "cores": os.cpu_count(),
-            "cuda": torch.cuda.is_available(),
-            "torch": torch.__version__,
-        },
-        "results": results,
-    }
-    path = ROOT / "benchmarks" / "results" / "full_size.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=2) + "\n")
+    settings = vars(args) | {"data_folder": "SAVEE"}
+    write_report("full_size", {"settings": settings, "results": results})
 
 
 if __name__ == "__main__":

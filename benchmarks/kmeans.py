@@ -3,8 +3,9 @@
     python benchmarks/kmeans.py --data_folder /path/to/clips --frames 200000
 
 Frames are emotion states of the full-size encoder (512 features) over real
-speech: every FLAC or WAV file below the folder, in a seeded order. The
-encoder's weights are random (the published ones are not needed to measure
+speech: every FLAC or WAV file below the folder, in a seeded order, and where
+they do not suffice, the same ones 10 % slower and 10 % faster. The encoder's
+weights are random (the published ones are not needed to measure
 time), which makes frames that are harder to tell apart than a trained
 encoder's. They are kept in --cache for the next time.
 
@@ -14,10 +15,10 @@ for ours and scikit-learn's KMeans. Writes benchmarks/results/kmeans.json.
 """
 
 import argparse
+import itertools
 import json
 import multiprocessing
 import os
-import platform
 import resource
 import statistics
 import sys
@@ -26,13 +27,13 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from common import CACHE, write_report
 
-ROOT = Path(__file__).resolve().parents[1]
 DIM = 512
 
 
 def speech(folder, seed=0):
-    """Clips at 16 kHz, (1, samples), in a seeded order."""
+    """Clips at 16 kHz, (1, samples), in a seeded order, at three speeds."""
     import soundfile
     import torch
     from torchaudio.functional import resample
@@ -40,9 +41,10 @@ def speech(folder, seed=0):
     kinds = {".flac", ".wav"}
     paths = sorted(p for p in Path(folder).rglob("*") if p.suffix in kinds)
     np.random.default_rng(seed).shuffle(paths)
-    for path in paths:
+    for speed, path in itertools.product((1.0, 0.9, 1.1), paths):
         wav, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        yield resample(torch.from_numpy(wav.mean(axis=1)), rate, 16000)[None]
+        wav = torch.from_numpy(wav.mean(axis=1))
+        yield resample(wav, round(rate * speed), 16000)[None]
 
 
 def make_frames(folder, count):
@@ -229,22 +231,6 @@ def medians(runs):
     }
 
 
-def machine():
-    """Properties that the figures depend on."""
-    import sklearn
-    import torch
-
-    return {
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "cpu": torch.backends.cpu.get_cpu_capability(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "torch": torch.__version__,
-        "scikit-learn": sklearn.__version__,
-    }
-
-
 def main():
     """Reads the command line, measures, writes the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -258,10 +244,8 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--contenders", nargs="+", default=[*CONTENDERS])
-    parser.add_argument("--cache", default=ROOT / "results" / "cache")
-    parser.add_argument(
-        "--output", default=ROOT / "benchmarks" / "results" / "kmeans.json"
-    )
+    parser.add_argument("--cache", default=CACHE)
+    parser.add_argument("--output", default="kmeans", help="of the JSON")
     parser.add_argument("--remark", default="", help="kept with the figures")
     arguments = parser.parse_args()
     # Read by the BLAS of the processes that are started later.
@@ -276,11 +260,8 @@ def main():
         "medians": medians(runs),
         "runs": runs,
         "missing": missing,
-        "versions": machine(),
     }
-    output = Path(arguments.output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    write_report(arguments.output, report)
     print(json.dumps(report["medians"], indent=2))
 
 
