@@ -93,7 +93,7 @@ def add_predict(add):
     sub.add_argument(
         "--batch_seconds",
         type=float,
-        help="padded audio computed at once (default: 30 s on a CPU, else 120)",
+        help="padded audio computed at once (default: 15 s on a CPU, else 120)",
     )
     sub.add_argument(
         "--num_workers",

@@ -32,7 +32,7 @@ def check_options(batch_seconds, num_workers, device):
     Arguments
     ---------
     batch_seconds : float or None
-        Most padded audio in a batch. None: 30 s on a CPU, where smaller
+        Most padded audio in a batch. None: 15 s on a CPU, where smaller
         batches hold less padding, and 120 s elsewhere.
     num_workers : int or None
         Processes that decode. None: none on a CPU, whose cores have enough
@@ -54,7 +54,7 @@ def check_options(batch_seconds, num_workers, device):
     -------
     >>> import torch
     >>> check_options(None, None, torch.device("cpu"))
-    (30.0, 0)
+    (15.0, 0)
     """
     on_cpu = device.type == "cpu"
     if batch_seconds is None:

@@ -193,7 +193,7 @@ class EmotionRecognizer(nn.Module):
             number of channels.
         batch_seconds : float, optional
             Most padded audio in a batch; a longer file is one of its own.
-            By default 30 s on a CPU, 120 s on a GPU.
+            By default 15 s on a CPU, 120 s on a GPU.
         num_workers : int, optional
             Processes that decode ahead. By default none on a CPU, and on a
             GPU one a core, at most 8.

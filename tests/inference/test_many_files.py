@@ -239,7 +239,7 @@ def test_options_out_of_range(recognizer, clips, options, sentence):
 
 def test_defaults_suit_the_device():
     """Larger batches and decoding ahead where cores wait for a GPU."""
-    assert check_options(None, None, torch.device("cpu")) == (30.0, 0)
+    assert check_options(None, None, torch.device("cpu")) == (15.0, 0)
     seconds, workers = check_options(None, None, torch.device("cuda"))
     assert seconds > 30 and workers > 0
     assert check_options(7, 3, torch.device("cuda")) == (7, 3)
