@@ -194,11 +194,13 @@ def steps_picture(report):
     for row in report["steps"]:
         group = f"{row['task']}\nbatch {row['batch']}"
         name = row["contender"]
-        if "exit_code" in row:
-            found = f"{name}: ended with exit code {row['exit_code']}"
-        else:
-            speed = row["audio_per_second"]
+        speed = row.get("audio_per_second")
+        if speed is not None:
             found = (speed["median"], speed["low"], speed["high"])
+        elif "does_not_fit_gb" in row:
+            found = f"{name}: does not fit {row['does_not_fit_gb']} GB"
+        else:
+            found = f"{name}: ended with exit code {row['exit_code']}"
         groups.setdefault(group, []).append((name, found))
     figure = bars_figure(groups, "seconds of audio in a second")
     caption = "Speed of a training step; whiskers: slowest and fastest."

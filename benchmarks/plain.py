@@ -18,6 +18,7 @@ from transformers.models.wav2vec2.modeling_wav2vec2 import (
 )
 
 CLUSTERS = (64, 512, 4096)
+DIM = 768
 
 
 class PlainStep:
@@ -106,7 +107,7 @@ class ClusterPrediction(PlainStep):
     def build(self, source, n_classes):
         encoder = frozen_encoder(source)
         heads = [
-            nn.Sequential(nn.Linear(768, 256), nn.Tanh(), nn.Linear(256, k))
+            nn.Sequential(nn.Linear(DIM, 256), nn.Tanh(), nn.Linear(256, k))
             for k in CLUSTERS
         ]
         return nn.ModuleDict(
@@ -174,7 +175,7 @@ class SpeechBrainFineTuning(PlainStep):
             freeze_feature_extractor=True,
         )
         encoder.model.config.layerdrop = 0.0
-        head = Linear(input_size=768, n_neurons=n_classes, bias=False)
+        head = Linear(input_size=DIM, n_neurons=n_classes, bias=False)
         pooling = StatisticsPooling(return_std=False)
         parts = {"encoder": encoder, "pooling": pooling, "head": head}
         return nn.ModuleDict(parts)

@@ -22,9 +22,9 @@ KINDS = {
     "convolutions": ("conv",),
     "GELU": ("gelu",),
     "norms": ("norm",),
-    "dropout": ("bernoulli", "dropout"),
+    "dropout": ("bernoulli", "dropout", "random_", "where", "_keep"),
     "optimizer": ("adam", "optimizer"),
-    "copies and casts": ("copy", "::to", "cat", "contiguous", "clone"),
+    "copies and casts": ("copy", "::to", "::cat", "contiguous", "clone"),
 }
 
 
