@@ -112,7 +112,7 @@ def test_plain_steps_learn(task, tmp_path, monkeypatch):
 
     config = Wav2Vec2Config(
         **CONFIG, codevector_dim=16, num_codevectors_per_group=8,
-        proj_codevector_dim=16, mask_time_prob=0.0, mask_feature_prob=0.0,
+        proj_codevector_dim=16,
     )  # fmt: skip
     monkeypatch.setattr(plain, "CLUSTERS", (4, 8))
     monkeypatch.setattr(plain, "DIM", 128)
