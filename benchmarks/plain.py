@@ -120,7 +120,7 @@ class ClusterPrediction(PlainStep):
         frames = encoder._get_feature_vector_attention_mask(int(lengths), valid)
         mask = torch.from_numpy(
             _compute_mask_indices(
-                tuple(frames.shape), 0.06, 15, attention_mask=frames
+                tuple(frames.shape), 0.06, 15, frames, min_masks=2
             )
         ).to(wavs.device)
         states = encoder(
