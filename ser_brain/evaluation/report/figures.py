@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.ticker import MaxNLocator
 
 from ser_brain.evaluation.figures import draw_confusion
 from ser_brain.evaluation.report.learning import learning_curves
@@ -316,6 +317,7 @@ def learning(procedure):
                 )  # fmt: skip
         axes.set_title(stage.replace("_", " "))
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
     panels[0].set_ylabel("loss")
     stages = ", ".join(stage.replace("_", " ") for stage in curves)
