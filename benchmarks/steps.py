@@ -11,6 +11,7 @@ Writes benchmarks/results/steps.json.
 import argparse
 import multiprocessing
 import os
+import re
 import resource
 import statistics
 import tempfile
@@ -95,7 +96,9 @@ def peak_memory(device):
     """Of the process, or on the GPU, in GB."""
     if device != "cpu":
         return torch.cuda.max_memory_allocated(device) / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    # getrusage's begins at what the parent had.
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 2**20
 
 
 def in_process(*given):
