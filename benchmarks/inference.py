@@ -107,7 +107,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--data_folder", required=True)
     parser.add_argument("--run", help="a run folder, .../seed_1")
-    parser.add_argument("--files", type=int, default=64)
+    parser.add_argument("--files", type=int, default=24)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--batch_seconds", type=float)
     parser.add_argument("--num_workers", type=int, nargs="+", default=[0, 2])
