@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -50,6 +51,17 @@ def instructions():
     except (OSError, IndexError):
         return [torch.backends.cpu.get_cpu_capability()]
     return [name for name in INSTRUCTIONS if name in flags.split()]
+
+
+def memory(pid):
+    """Memory of a process in MB: the peak of all, and what is its own now.
+
+    Not getrusage's peak: that starts at what the parent had.
+    """
+    text = Path(f"/proc/{pid}/status").read_text()
+    found = re.findall(r"^(VmHWM|RssAnon):\s+(\d+) kB", text, re.MULTILINE)
+    names = {"VmHWM": "peak_mb", "RssAnon": "own_mb"}
+    return {names[name]: int(number) / 1024 for name, number in found}
 
 
 def write_report(name, report):

@@ -27,7 +27,6 @@ import csv
 import multiprocessing
 import os
 import random
-import re
 import subprocess
 import sys
 import tempfile
@@ -41,7 +40,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
-from common import CACHE, ROOT, write_report
+from common import CACHE, ROOT, memory, write_report
 from tqdm import tqdm
 
 from ser_brain.clustering.kmeans import check_numbers, lloyd
@@ -63,17 +62,6 @@ PAUSE = 0.02  # seconds between two looks at a process's memory
 
 
 # ------------------------------------------------------------------ memory
-def memory(pid):
-    """Memory of a process in MB: the peak of all, and what is its own now.
-
-    Not getrusage's peak: that starts at what the parent had.
-    """
-    text = Path(f"/proc/{pid}/status").read_text()
-    found = re.findall(r"^(VmHWM|RssAnon):\s+(\d+) kB", text, re.MULTILINE)
-    names = {"VmHWM": "peak_mb", "RssAnon": "own_mb"}
-    return {names[name]: int(number) / 1024 for name, number in found}
-
-
 def peaks(pid, alive):
     """Waits for a process to end; the peaks of its memory in MB."""
     highest = Counter()

@@ -5,9 +5,9 @@
 Frames are emotion states of the full-size encoder (512 features) over real
 speech: every FLAC or WAV file below the folder, in a seeded order, and where
 they do not suffice, the same ones 10 % slower and 10 % faster. The encoder's
-weights are random (the published ones are not needed to measure
-time), which makes frames that are harder to tell apart than a trained
-encoder's. They are kept in --cache for the next time.
+weights are random (the published ones are not needed to measure time), which
+makes frames that are harder to tell apart than a trained encoder's. They are
+kept in --cache for the next time.
 
 Each contender runs in a process of its own, one after the other, --repeats
 times, with --threads threads: Lloyd's iterations from the same random frames
@@ -19,7 +19,6 @@ import itertools
 import json
 import multiprocessing
 import os
-import re
 import statistics
 import sys
 import time
@@ -27,7 +26,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from common import CACHE, write_report
+from common import CACHE, memory, write_report
 
 DIM = 512
 
@@ -179,15 +178,9 @@ def work(name, path, arguments, pipe):
     record = {
         "seconds": round(seconds, 2),
         "cpu_seconds": round(time.process_time() - cpu, 2),
-        "peak_mb": peak_mb(),
+        "peak_mb": int(memory(os.getpid())["peak_mb"]),
     }
     pipe.send((record, centres))
-
-
-def peak_mb():
-    """Peak memory of this process. getrusage's begins at its parent's."""
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) // 1024
 
 
 def run(name, path, arguments):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import speechbrain as sb
+from plain import CLUSTERS
 
 from ser_brain.brains import ClusterBrain, ContrastiveBrain, UtteranceBrain
 from ser_brain.clustering import PseudoLabels
@@ -9,7 +10,6 @@ from ser_brain.experiment.chain import chain
 from ser_brain.experiment.experiment import Experiment
 from ser_brain.experiment.training import assemble, class_weights
 
-CLUSTERS = (64, 512, 4096)
 # Task: the yaml, its section, the stage and the Brain.
 TASKS = {
     "V-FT": ("vft", "fine_tuning", "classifier", UtteranceBrain),

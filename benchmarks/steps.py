@@ -11,7 +11,6 @@ Writes benchmarks/results/steps.json.
 import argparse
 import multiprocessing
 import os
-import re
 import resource
 import statistics
 import tempfile
@@ -19,7 +18,7 @@ import time
 from pathlib import Path
 
 import torch
-from common import ROOT, write_report
+from common import ROOT, memory, write_report
 
 CONTENDERS = ("plain fp32", "plain bf16", "SpeechBrain fp32")
 CONTENDERS += ("ours fp32", "ours bf16")
@@ -96,9 +95,7 @@ def peak_memory(device):
     """Of the process, or on the GPU, in GB."""
     if device != "cpu":
         return torch.cuda.max_memory_allocated(device) / 2**30
-    # getrusage's begins at what the parent had.
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 2**20
+    return memory(os.getpid())["peak_mb"] / 1024
 
 
 def in_process(*given):
