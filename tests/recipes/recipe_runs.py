@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -62,6 +63,18 @@ def script(corpus, recipe):
     return ROOT / "recipes" / corpus / f"{recipe}.py"
 
 
+def asked_of_all(method):
+    """What RECIPE_SETTINGS asks of every run whose recipe knows it.
+
+    Such as ``front_end_cache=off micro_batch_seconds=null precision=bf16``.
+    """
+    yaml = (ROOT / "hparams" / f"{method}.yaml").read_text()
+    known = {"precision", *re.findall(r"^(\w+):", yaml, re.MULTILINE)}
+    words = os.environ.get("RECIPE_SETTINGS", "").split()
+    asked = dict(word.split("=", 1) for word in words)
+    return {key: asked[key] for key in asked if key in known}
+
+
 def command_line(recipe, models, results, **settings):
     """The yaml and the settings of a small run, ``settings`` last."""
     method = YAMLS[recipe]
@@ -76,6 +89,7 @@ def command_line(recipe, models, results, **settings):
         "results": results,
         **FEW[method],
         **dict.fromkeys(BATCHES[method], 4),
+        **asked_of_all(method),
         **settings,
     }
     absent = {"vft": "wav2vec_", "tapt": "wav2vec_", "pseudo": "wav2vec2"}

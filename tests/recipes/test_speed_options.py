@@ -7,7 +7,8 @@ from recipe_runs import run_folder
 
 
 def finished(run, results, recipe="train_vft", **settings):
-    """Posteriors of a run, and what it said."""
+    """Posteriors of a run in fp32, and what it said."""
+    settings = {"precision": "fp32", **settings}
     got = run("IEMOCAP", recipe, results=results, **settings)
     assert got.code == 0, got.err
     folder = run_folder(results, recipe.removeprefix("train_"))
