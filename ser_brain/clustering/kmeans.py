@@ -5,6 +5,7 @@ does not grow with their number but for what is known of each frame: 8 bytes
 for each k, its label and how near the next centre may be.
 """
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import repeat
@@ -164,16 +165,29 @@ class Labels:
                 follower.follow(frames, picture, labels[:, i], others[:, i])
             return picture
 
-        for number, (block, *kept) in enumerate(parts):
+        def begin(number, block, *kept):
             labels, others = (each.to(device) for each in kept)
             pictures = self._pictures.get(number, repeat(None))
             chunks = (each.split(chunk) for each in (labels, others))
-            pictures = list(spread(work, block.split(chunk), pictures, *chunks))
+            work_done = spread(work, block.split(chunk), pictures, *chunks)
+            return number, block, kept, (labels, others), work_done
+
+        def end(number, block, kept, found, work_done):
+            pictures = list(work_done)
             if self._keeps_pictures:
                 self._pictures[number] = pictures
-            for old, new in zip(kept, (labels, others)):
+            for old, new in zip(kept, found):
                 old.copy_(new)
-            yield block, labels.long()
+            return block, found[0].long()
+
+        # A block is read and begun before the last one has ended, so that
+        # no thread waits.
+        begun = deque()
+        for number, part in enumerate(parts):
+            begun.append(begin(number, *part))
+            if len(begun) > 1:
+                yield end(*begun.popleft())
+        yield from (end(*each) for each in begun)
         self.centres = list(centres)
         self._known = True
 
@@ -238,10 +252,14 @@ def lloyd(frames, starts, iterations, after=None, first=0, size=BLOCK):
 def _iteration(labels, centres, spread, progress):
     """The means of each cluster's frames, for every set of centres."""
     means = [_Means(before) for before in centres]
+    adding = ()
     for block, found in labels.update(centres, spread):
-        # A set a thread: the order of its sum stays that of the frames.
-        list(spread(_Means.add, means, repeat(block), found.unbind(dim=-1)))
+        # A set a thread, block after block: the order of its sum stays that
+        # of the frames.
+        list(adding)
+        adding = spread(_Means.add, means, repeat(block), found.unbind(dim=-1))
         progress.update(len(block))
+    list(adding)
     columns = labels.labels.unbind(dim=-1)
     return [
         one.centres(labels.frames, column, labels.size)
