@@ -118,7 +118,8 @@ def main():
             "states_batch_size": args.batch_size,
         }
         options = {
-            "vft": common,
+            # An epoch of 72 clips is one update.
+            "vft": {**common, "epochs": args.steps},
             "tapt": {
                 **common,
                 **adaptation,

@@ -5,23 +5,22 @@ frames stay with theirs. A frame whose second nearest centre was far away
 needs no search: by the triangle inequality a centre that moved by some
 distance has come nearer by that at most (Hamerly, "Making k-means even
 faster", 2010). A few centres often move much farther than the others; they
-would spoil the bound for all frames, so these movers' distances are bounded
-anew, and the rest of the centres gives the bound.
+would spoil the bound for all frames, so each frame is compared with these
+movers anew, and the rest of the centres gives the bound.
 """
 
 import torch
 
 from ser_brain.clustering.nearest import (
-    UNIT,
-    Bounds,
     NearestCentres,
-    as_distance,
+    Search,
     distances,
     rounding_of,
 )
+from ser_brain.clustering.pictures import UNIT
 
 # One mover for each so many centres.
-MOVERS = 32
+MOVERS = 16
 
 
 class Follower:
@@ -39,7 +38,7 @@ class Follower:
 
     Example
     -------
-    >>> from ser_brain.clustering.nearest import Basis
+    >>> from ser_brain.clustering.pictures import Basis
     >>> centres = torch.tensor([[0.0], [2.0]])
     >>> frames = torch.tensor([[0.5], [1.2]])
     >>> basis = Basis(centres)
@@ -58,18 +57,15 @@ class Follower:
     def __init__(self, centres, basis, before=None):
         self.centres = centres
         self.nearest = NearestCentres(centres, basis)
-        self.movers = None
+        self.moved = self.movers = None
         if before is None:
             return
         moved = distances(centres, before, torch.float64)
-        count = len(centres) // MOVERS
-        self.movers = moved.topk(count).indices
-        moved[self.movers] = 0
+        movers = moved.topk(len(centres) // MOVERS).indices
+        moved[movers] = 0
         self.moved = moved.max().item()
-        self.mover_of = torch.full_like(moved, -1, dtype=torch.int64)
-        self.mover_of[self.movers] = torch.arange(count, device=moved.device)
-        if count:
-            self.bounds = Bounds(basis.picture(centres[self.movers]))
+        if len(movers):
+            self.movers = Search(centres, basis, among=movers)
 
     def follow(self, frames, picture, labels, others):
         """Puts labels right, in place.
@@ -86,30 +82,28 @@ class Follower:
             float32, shape (n,): lower bounds on the distances to any other
             of the centres before; overwritten.
         """
-        if self.movers is None:
+        if self.moved is None:
             labels[:], others[:] = self.nearest(frames, picture)
             return
         label = labels.long()
         others -= self.moved
         # The rounding of this subtraction, lest the bound be too high.
         others *= 1 - 4 * UNIT[torch.float32]
-        if len(self.movers):
-            movers = self._nearest_mover(picture, label)
-            torch.minimum(others, movers, out=others)
         own = distances(frames, self.centres[label])
         sure = others > own * (1 + rounding_of(frames))
-        unsure = (~sure).nonzero().squeeze(-1)
-        if len(unsure):
-            guess = label[unsure], own[unsure]
-            found, bounds = self.nearest(frames[unsure], picture[unsure], guess)
-            labels[unsure] = found.to(labels.dtype)
-            others[unsure] = bounds
-
-    def _nearest_mover(self, picture, label):
-        """How near a mover may be that is not the frame's own centre."""
-        lower = self.bounds(picture)
-        own = self.mover_of[label]
-        rows = (own >= 0).nonzero().squeeze(-1)
-        lower[rows, own[rows]] = torch.inf
-        nearest = lower.amin(dim=-1).double() + picture.squares[:, 0]
-        return as_distance(nearest)
+        rows = sure.nonzero().squeeze(-1)
+        if self.movers is not None and len(rows):
+            # Here only a mover can have come nearer than their own.
+            guess = label[rows], own[rows]
+            found, bounds, sure[rows] = self.movers(
+                frames[rows], picture[rows], guess
+            )
+            labels[rows] = found.to(labels.dtype)
+            others[rows] = torch.minimum(others[rows], bounds)
+        rows = (~sure).nonzero().squeeze(-1)
+        if len(rows):
+            guess = label[rows], own[rows]
+            found, others[rows] = self.nearest(
+                frames[rows], picture[rows], guess
+            )
+            labels[rows] = found.to(labels.dtype)

@@ -16,14 +16,14 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from ser_brain.clustering.following import Follower
-from ser_brain.clustering.nearest import Basis
+from ser_brain.clustering.pictures import Basis
 from ser_brain.errors import InputError
 
 # Frames read at a time, and how many of them a thread or a GPU labels.
-BLOCK = 8192
+BLOCK = 16384
 # Bytes of the frames' pictures that are kept from one iteration to the next.
 PICTURES = 1e9
-CHUNK = {"cpu": 1024, "cuda": 8192}
+CHUNK = {"cpu": 2048, "cuda": 8192}
 
 
 def blocks(frames, device="cpu", size=BLOCK):

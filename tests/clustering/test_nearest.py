@@ -1,5 +1,7 @@
 """Nearest centres: the labels of a float64 search, and sound bounds."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,8 @@ from hypothesis import (
 from sklearn.cluster import KMeans
 
 from ser_brain.clustering import nearest
-from ser_brain.clustering.nearest import Basis, Bounds, NearestCentres
+from ser_brain.clustering.nearest import NearestCentres, Search, distances
+from ser_brain.clustering.pictures import Basis, Bounds
 from ser_brain.clustering.starts import distinct_frames
 
 
@@ -49,6 +52,44 @@ def test_labels_are_the_nearest_centres():
     frames = like_emotion_states(500, 24)
     others = check(frames, distinct_frames(frames, 40, seed=1))
     assert (others > 0).float().mean() > 0.9
+
+
+@settings(deadline=None, max_examples=30)
+@given(count=st.integers(1, 130), seed=st.integers(0, 99))
+def test_a_search_among_some_centres_and_the_guess(count, seed):
+    frames = like_emotion_states(80, 32, seed)
+    centres = distinct_frames(frames, 70, seed=seed)
+    draw = torch.Generator().manual_seed(seed)
+    among = torch.randperm(70, generator=draw)[:count]
+    guess = torch.randint(70, (80,), generator=draw)
+    basis = Basis(centres)
+    search = Search(centres, basis, among=among)
+    labels, others, sure = search(
+        frames,
+        basis.picture(frames),
+        (guess, distances(frames, centres[guess])),
+    )
+    allowed = torch.zeros(80, 70, dtype=torch.bool)
+    allowed[:, among] = True
+    allowed[torch.arange(80), guess] = True
+    truth = true_distances(frames, centres)
+    truth[~allowed] = torch.inf
+    assert torch.equal(labels[sure], truth.argmin(dim=-1)[sure])
+    truth[torch.arange(80), labels] = torch.inf
+    assert (others[sure] <= truth.amin(dim=-1)[sure] * (1 + 1e-12)).all()
+    assert sure.float().mean() > 0.5
+
+
+def test_threads_do_not_share_their_bounds():
+    frames = like_emotion_states(64, 32)
+    basis = Basis(frames)
+    bounds, picture = Bounds(basis.picture(frames)), basis.picture(frames)
+    expected = bounds(picture[:32]).clone()
+    with ThreadPoolExecutor(1) as pool:
+        kept = bounds(picture[:32])
+        pool.submit(bounds, picture[32:]).result()
+        assert torch.equal(kept, expected)
+        assert not torch.equal(bounds(picture[32:]), expected)
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 16])
