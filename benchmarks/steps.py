@@ -23,7 +23,7 @@ from common import ROOT, memory, write_report
 CONTENDERS = ("plain fp32", "plain bf16", "SpeechBrain fp32")
 CONTENDERS += ("ours fp32", "ours bf16")
 # Task, clips in a batch, how often the contenders take turns.
-PLAN = (("V-FT", 16, 2), ("V-FT", 64, 1), ("P3", 16, 2), ("TAPT", 16, 2))
+PLAN = (("V-FT", 16, 2), ("V-FT", 64, 1), ("P3", 16, 1), ("TAPT", 16, 1))
 
 
 # ------------------------------------------------------------- one process
