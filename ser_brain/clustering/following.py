@@ -65,7 +65,8 @@ class Follower:
         moved[movers] = 0
         self.moved = moved.max().item()
         if len(movers):
-            self.movers = Search(centres, basis, among=movers)
+            picture = self.nearest.picture
+            self.movers = Search(centres, picture, among=movers)
 
     def follow(self, frames, picture, labels, others):
         """Puts labels right, in place.

@@ -45,8 +45,8 @@ class Search:
     ---------
     centres : torch.Tensor
         float32, shape (k, dim), on the device to work on.
-    basis : Basis
-        Of the pictures that are given.
+    picture : Picture
+        Of these centres, in the basis of the frames' pictures.
     dtype : torch.dtype
         Of the bounds.
     among : torch.Tensor, optional
@@ -57,7 +57,8 @@ class Search:
     >>> from ser_brain.clustering.pictures import Basis
     >>> centres = torch.tensor([[0.0], [2.0], [8.0]])
     >>> basis = Basis(centres)
-    >>> search = Search(centres, basis, among=torch.tensor([2]))
+    >>> picture = basis.picture(centres)
+    >>> search = Search(centres, picture, among=torch.tensor([2]))
     >>> frames = torch.tensor([[4.0], [7.0]])
     >>> guess = torch.tensor([1, 1]), torch.tensor([2.0, 5.0])
     >>> labels, others, sure = search(frames, basis.picture(frames), guess)
@@ -65,11 +66,11 @@ class Search:
     (tensor([1, 2]), tensor([True, True]))
     """
 
-    def __init__(self, centres, basis, dtype=torch.float32, among=None):
+    def __init__(self, centres, picture, dtype=torch.float32, among=None):
         self.centres = centres
         if among is None:
             among = torch.arange(len(centres), device=centres.device)
-        self._bounds = Bounds(basis.picture(centres[among]), dtype)
+        self._bounds = Bounds(picture[among], dtype)
         # Centre of a column, any for those too far to win, and column of a
         # centre, such a one for those not looked at.
         columns = self._bounds.factors.size(-1)
@@ -152,8 +153,9 @@ class NearestCentres:
 
     def __init__(self, centres, basis):
         self.basis = basis
-        self._search = Search(centres, basis)
-        self._precise = Search(centres, basis, torch.float64)
+        self.picture = basis.picture(centres)
+        self._search = Search(centres, self.picture)
+        self._precise = Search(centres, self.picture, torch.float64)
         self._centred = basis.centred(centres)
         self._squares = self._centred.square().sum(dim=-1)
 

@@ -63,7 +63,7 @@ def test_a_search_among_some_centres_and_the_guess(count, seed):
     among = torch.randperm(70, generator=draw)[:count]
     guess = torch.randint(70, (80,), generator=draw)
     basis = Basis(centres)
-    search = Search(centres, basis, among=among)
+    search = Search(centres, basis.picture(centres), among=among)
     labels, others, sure = search(
         frames,
         basis.picture(frames),
