@@ -28,6 +28,7 @@ NEUTRAL = {
     "audio_cache_hours": 0,
     "micro_batch_seconds": None,
     "front_end_cache": False,
+    "quick_dropout": True,
     "run_folder": "RUN",
     "adapted": "RUN/save/adapted",
     "results": "RESULTS",

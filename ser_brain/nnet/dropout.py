@@ -1,6 +1,6 @@
-"""Dropout in bfloat16 on the CPU, from 16 random bits an element.
+"""Dropout on the CPU, from 16 random bits an element.
 
-torch draws one Bernoulli number an element there, which takes a tenth of a
+torch draws one Bernoulli number an element there, which takes an eighth of a
 fine-tuning step; 16 bits of its generator's integers do as well.
 """
 
@@ -10,6 +10,8 @@ import torch
 from torch import nn
 
 LEVELS = 2**16
+# Integers as wide as the features.
+INTEGERS = {torch.bfloat16: torch.int16, torch.float32: torch.int32}
 
 
 def keep_mask(shape, probability):
@@ -25,7 +27,7 @@ def keep_mask(shape, probability):
     Returns
     -------
     torch.Tensor
-        Bool, on the CPU.
+        int8, on the CPU: 1 for those left, 0 for those dropped.
 
     Example
     -------
@@ -36,7 +38,25 @@ def keep_mask(shape, probability):
     words = torch.empty(-(-count // 4), dtype=torch.int64)
     words.random_(-(2**63), None)
     bits = words.view(torch.int16)[:count].view(shape)
-    return bits >= round(probability * LEVELS) - LEVELS // 2
+    threshold = round(probability * LEVELS) - LEVELS // 2
+    # A comparison that gives bool takes seven times as long.
+    return torch.ge(bits, threshold, out=torch.empty(shape, dtype=torch.int8))
+
+
+def scaled_where(kept, features, scale):
+    """Kept features, scaled; 0 elsewhere, whatever was there.
+
+    Their bits times 0 or 1: in bfloat16 a tenth of the time of
+    ``torch.where``.
+    """
+    bits = features.view(INTEGERS[features.dtype]) * kept
+    return bits.view(features.dtype).mul_(scale)
+
+
+def is_quick(features, probability):
+    """Whether `dropout` serves these features, and drops any."""
+    known = features.device.type == "cpu" and features.dtype in INTEGERS
+    return known and 0 < probability < 1
 
 
 class _Keep(torch.autograd.Function):
@@ -46,21 +66,21 @@ class _Keep(torch.autograd.Function):
     def forward(ctx, features, kept, scale):
         ctx.save_for_backward(kept)
         ctx.scale = scale
-        return torch.where(kept, features, 0).mul_(scale)
+        return scaled_where(kept, features, scale)
 
     @staticmethod
     def backward(ctx, grad):
         (kept,) = ctx.saved_tensors
-        return torch.where(kept, grad, 0).mul_(ctx.scale), None, None
+        return scaled_where(kept, grad, ctx.scale), None, None
 
 
 def dropout(features, probability):
-    """Dropout of bfloat16 features on the CPU.
+    """Dropout of features on the CPU.
 
     Arguments
     ---------
     features : torch.Tensor
-        Any shape, on the CPU.
+        float32 or bfloat16, any shape, on the CPU.
     probability : float
         That an element is dropped, below 1.
 
@@ -79,7 +99,7 @@ def dropout(features, probability):
 
 
 class QuickDropout(nn.Dropout):
-    """Dropout, drawn quickly where torch is slow: bfloat16 on the CPU.
+    """Dropout, drawn quickly on the CPU in float32 and bfloat16.
 
     Everywhere else it is ``torch.nn.Dropout`` to the last bit.
 
@@ -94,8 +114,6 @@ class QuickDropout(nn.Dropout):
 
     def forward(self, features):
         """Features of any shape."""
-        slow = features.device.type == "cpu"
-        slow &= features.dtype == torch.bfloat16
-        if slow and self.training and 0 < self.p < 1:
+        if self.training and is_quick(features, self.p):
             return dropout(features, self.p)
         return super().forward(features)

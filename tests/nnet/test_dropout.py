@@ -12,6 +12,8 @@ from hypothesis import (
 
 from ser_brain.nnet.dropout import QuickDropout, dropout, keep_mask
 
+DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+
 
 @given(
     st.floats(0.01, 0.9), st.integers(0, 1000), st.sampled_from([1, 2, 3, 5])
@@ -42,18 +44,37 @@ def test_the_generator_decides():
     assert not torch.equal(first, keep_mask((7, 11), 0.5))
 
 
-def test_gradient_flows_through_what_is_kept():
-    features = torch.randn(50, 20, requires_grad=True)
+@DTYPES
+def test_gradient_flows_through_what_is_kept(dtype):
+    features = torch.randn(50, 20).to(dtype).requires_grad_()
     result = dropout(features, 0.25)
     result.sum().backward()
     kept = result != 0
-    assert torch.allclose(features.grad, kept / 0.75)
+    assert 0.6 < kept.float().mean() < 0.9
+    assert torch.equal(features.grad, kept * torch.tensor(1 / 0.75).to(dtype))
     assert torch.allclose(result, kept * features / 0.75)
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_fp32_is_torchs_own(training):
-    features = torch.randn(30, 40)
+@DTYPES
+def test_what_is_dropped_is_zero_whatever_it_was(dtype):
+    values = torch.tensor([torch.nan, torch.inf, -torch.inf, -0.5])
+    values = values.to(dtype).repeat(200)
+    features = values.clone().requires_grad_()
+    result = dropout(features, 0.5)
+    result.backward(values)
+    zero = result == 0
+    for found in (result, features.grad):
+        assert torch.equal(found == 0, zero)
+        assert torch.equal(found[~zero].isnan(), values[~zero].isnan())
+        assert set(found[3::4].tolist()) == {-1.0, 0.0}
+        assert set(found[1::4].tolist()) == {torch.inf, 0.0}
+
+
+@pytest.mark.parametrize(
+    "dtype, training", [(torch.float64, True), (torch.float32, False)]
+)
+def test_elsewhere_it_is_torchs_own(dtype, training):
+    features = torch.randn(30, 40, dtype=dtype)
     found = []
     for layer in (QuickDropout(0.3), torch.nn.Dropout(0.3)):
         torch.manual_seed(5)
@@ -61,7 +82,8 @@ def test_fp32_is_torchs_own(training):
     assert torch.equal(*found)
 
 
+@DTYPES
 @pytest.mark.parametrize("p", [0.0, 1.0])
-def test_bounds_in_bfloat16(p):
-    features = torch.ones(10, dtype=torch.bfloat16)
+def test_bounds(p, dtype):
+    features = torch.ones(10, dtype=dtype)
     assert (QuickDropout(p)(features) == 1 - p).all()

@@ -151,6 +151,7 @@ def test_contrastive_adaptation_is_the_papers():
         "min_masks": 2,
         "diversity_weight": 0.1,
         "padding_mask": True,
+        "quick_dropout": True,
     }
 
 

@@ -27,6 +27,7 @@ FREE_SETTINGS = {
     "micro_batch_seconds",
     "front_end_cache",
     "front_end_cache_gb",
+    "quick_dropout",
     "threads",
 }
 BASE = "classifier"  # the stage that every procedure ends with

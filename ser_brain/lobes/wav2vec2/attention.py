@@ -1,10 +1,10 @@
-"""Attention with dropout in bfloat16 on the CPU.
+"""Attention with dropout on the CPU.
 
 torch has a fused kernel for every other case. With dropout on the CPU it
-falls back to products in fp32, at less than half the rate of bfloat16.
+draws slowly, and falls back to products in fp32, at less than half the rate
+of bfloat16.
 """
 
-import torch
 from torch import nn
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
@@ -12,6 +12,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from ser_brain.nnet.dropout import (
     QuickDropout,
     dropout as drop,
+    is_quick,
 )
 
 NAME = "ser_brain"
@@ -51,8 +52,7 @@ def attention(
     weights : None
         Not given.
     """
-    quick = query.device.type == "cpu" and query.dtype == torch.bfloat16
-    if not quick or not 0 < dropout < 1:
+    if not is_quick(query, dropout):
         return sdpa_attention_forward(
             module,
             query,

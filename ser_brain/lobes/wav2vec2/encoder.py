@@ -112,6 +112,9 @@ class Wav2Vec2(nn.Module):
         Draws ``(time_mask, feature_mask)`` from ``(lengths, dim)`` for each
         training batch (``ser_brain.nnet.masking.SpanMask``). Masked frames
         become the model's learned mask embedding, masked features 0.
+    quick_dropout : bool
+        Whether dropout on a CPU is drawn from 16 random bits an element,
+        which is faster (``ser_brain.nnet.dropout``); else torch's own.
 
     Example
     -------
@@ -124,12 +127,19 @@ class Wav2Vec2(nn.Module):
     tensor([49, 24])
     """
 
-    def __init__(self, source, freeze_front_end=True, span_mask=None):
+    def __init__(
+        self,
+        source,
+        freeze_front_end=True,
+        span_mask=None,
+        quick_dropout=True,
+    ):
         super().__init__()
         if not isinstance(source, Wav2Vec2Model):
             source = load_model(Wav2Vec2Model, source)
         self.model = source
-        quicken(self.model)
+        if quick_dropout:
+            quicken(self.model)
         self.freeze_front_end = freeze_front_end
         self.span_mask = span_mask
         if freeze_front_end:

@@ -76,6 +76,8 @@ class Wav2Vec2Pretraining(nn.Module):
     padding_mask : bool
         Whether the transformer sees a clip's own frames only. The released
         code of the paper lets it see the padding.
+    quick_dropout : bool
+        As for ``Wav2Vec2``.
 
     Example
     -------
@@ -97,10 +99,15 @@ class Wav2Vec2Pretraining(nn.Module):
         min_masks=2,
         diversity_weight=0.1,
         padding_mask=True,
+        quick_dropout=True,
     ):
         super().__init__()
         self.model = load_model(Wav2Vec2ForPreTraining, source)
-        self.encoder = Wav2Vec2(self.model.wav2vec2, freeze_front_end=False)
+        self.encoder = Wav2Vec2(
+            self.model.wav2vec2,
+            freeze_front_end=False,
+            quick_dropout=quick_dropout,
+        )
         self.mask_settings = (mask_prob, mask_length, min_masks)
         self.num_negatives = num_negatives
         self.diversity_weight = diversity_weight
