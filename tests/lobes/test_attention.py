@@ -66,7 +66,7 @@ def test_torchs_dropout_can_be_kept():
     assert not any(isinstance(m, QuickDropout) for m in encoder.modules())
 
 
-def test_quick_training_in_fp32_draws_otherwise():
+def test_quick_training_in_fp32_follows_the_seed():
     torch.manual_seed(1)
     encoder = Wav2Vec2(tiny())
     wavs = torch.randn(2, 8000)
