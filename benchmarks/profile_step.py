@@ -22,7 +22,7 @@ KINDS = {
     "convolutions": ("conv",),
     "GELU": ("gelu",),
     "norms": ("norm",),
-    "dropout": ("bernoulli", "dropout", "random_", "where", "_keep"),
+    "dropout": ("bernoulli", "dropout", "random_", "_keep"),
     "optimizer": ("adam", "optimizer"),
     "copies and casts": ("copy", "::to", "::cat", "contiguous", "clone"),
 }

@@ -119,6 +119,7 @@ def test_finished_runs_are_known_without_a_process(make):
     [
         (["--num_workers", "3", "--threads", "2"], True),
         (["--micro_batch_seconds", "7"], True),
+        (["--quick_dropout", "False"], True),
         (["--lr", "0.25"], False),
         (["--precision", "bf16"], False),
     ],
