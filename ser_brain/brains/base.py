@@ -1,12 +1,13 @@
 """What the four objectives share: seeds, micro-batches, rates and logs."""
 
 import contextlib
+import itertools
 import time
 
 import speechbrain as sb
 import torch
 
-from ser_brain.dataio.audio import SAMPLE_RATE
+from ser_brain.dataio.audio import SAMPLE_RATE, sample_count
 from ser_brain.dataio.batches import data_parallel, mixed_seed, seeded
 from ser_brain.dataio.budget import MicroBatchBudget
 from ser_brain.dataio.front_end import encoded
@@ -14,19 +15,20 @@ from ser_brain.dataio.utterances import micro_batches, padded
 from ser_brain.errors import InputError
 
 # Streams of random numbers of one update, so that none disturbs another.
-CROPS, DROPPED_LAYERS, DROPOUT = range(3)
+UTTERANCES, DROPPED_LAYERS, DROPOUT = range(3)
 
 
 class ObjectiveBrain(sb.Brain):
     """A Brain whose update is the batch, in however many parts it is run.
 
-    A sub-class says what it draws for an utterance (``ready``), what the
+    A sub-class says what it draws for an utterance (``drawn``), what the
     batch's losses are divided by (``denominators``), and computes them
-    (``compute_forward``, ``compute_objectives`` by ``self.mean``). Crops,
-    masks and dropped layers are drawn before the batch is cut into
-    micro-batches and depend on the seed, the epoch, the step and the rank
-    alone, so a killed run goes on exactly as it would have. An update that
-    does not fit the memory is computed again in smaller parts.
+    (``compute_forward``, ``compute_objectives`` by ``self.mean``). Crops
+    and masks are drawn before the batch is cut into micro-batches and depend
+    on the seed, the epoch, the step and the utterance's place in the batch
+    alone, so a killed run goes on exactly as it would have, and any number
+    of data-parallel processes draws what one does. An update that does not
+    fit the memory is computed again in smaller parts.
 
     Expects in ``hparams``: stage, seed, lr_schedule, max_seconds,
     micro_batch_seconds, front_end (a cache of ``dataio.front_end``, or
@@ -49,9 +51,24 @@ class ObjectiveBrain(sb.Brain):
         self.trained_wall = 0.0
         self.train_loss = 0.0
 
-    def ready(self, utterances, stage, generator):
-        """Crops the utterances of an update and draws their masks."""
-        raise TypeError(f"{type(self).__name__} does not define ready()")
+    def drawn(self, utterance, samples, generator):
+        """Crops an utterance and draws its masks.
+
+        Arguments
+        ---------
+        utterance : SimpleNamespace
+            As the dataset gives it.
+        samples : int
+            Longest crop.
+        generator : torch.Generator
+            Of this utterance alone, on the CPU.
+
+        Returns
+        -------
+        SimpleNamespace
+            A copy with all that ``padded`` needs.
+        """
+        raise TypeError(f"{type(self).__name__} does not define drawn()")
 
     def denominators(self, utterances):
         """Divisors of an update's losses, shape (losses,)."""
@@ -62,10 +79,48 @@ class ObjectiveBrain(sb.Brain):
         module = self.modules[name]
         return getattr(module, "module", module)
 
-    def stream(self, purpose):
-        """A generator for one purpose of this update."""
-        rank = 0 if purpose == DROPPED_LAYERS else self.process_rank
-        return seeded(self.hparams.seed, self.epoch, self.step, purpose, rank)
+    def over_ranks(self, tensor, operation="SUM"):
+        """A tensor on the device, reduced over the data-parallel ranks."""
+        if self.distributed_launch:
+            operation = getattr(torch.distributed.ReduceOp, operation)
+            torch.distributed.all_reduce(tensor, operation)
+        return tensor
+
+    def seeds(self, purpose):
+        """Numbers on which the draws of this update depend."""
+        return self.hparams.seed, self.epoch, self.step, purpose
+
+    def crop_samples(self, utterances):
+        """Samples of the longest crop of an update."""
+        return sample_count(self.hparams.max_seconds)
+
+    def ready(self, utterances, stage):
+        """Crops and masks of this rank's utterances of a batch.
+
+        Rank ``r`` of ``n`` holds every ``n``-th utterance, so that its
+        ``j``-th has the place ``j * n + r`` in the batch of all ranks. Each
+        utterance has a generator that is seeded with its place.
+
+        Arguments
+        ---------
+        utterances : list of SimpleNamespace
+            As the dataset gives them.
+        stage : speechbrain.Stage
+            Outside of training the draws are the same in every epoch.
+
+        Returns
+        -------
+        list of SimpleNamespace
+            What ``drawn`` gives for each.
+        """
+        training = stage == sb.Stage.TRAIN
+        seeds = self.seeds(UTTERANCES) if training else (self.hparams.seed,)
+        places = itertools.count(self.process_rank, self.world)
+        samples = self.crop_samples(utterances)
+        return [
+            self.drawn(one, samples, seeded(*seeds, place))
+            for one, place in zip(utterances, places)
+        ]
 
     def frozen_features(self, utterance, keeps=True):
         """What the frozen front-end gives for an utterance, from its cache.
@@ -108,7 +163,7 @@ class ObjectiveBrain(sb.Brain):
         """Layers that layer drop leaves, alike on all ranks and parts."""
         if stage != sb.Stage.TRAIN:
             return None
-        return encoder.keep_layers(self.stream(DROPPED_LAYERS))
+        return encoder.keep_layers(seeded(*self.seeds(DROPPED_LAYERS)))
 
     def mean(self, numerators, batch):
         """Sum of the losses, each over its divisor of the whole update."""
@@ -116,12 +171,9 @@ class ObjectiveBrain(sb.Brain):
 
     def drawn_update(self, utterances):
         """Ready utterances of an update, and its divisors over all ranks."""
-        stage = sb.Stage.TRAIN
-        utterances = self.ready(utterances, stage, self.stream(CROPS))
+        utterances = self.ready(utterances, sb.Stage.TRAIN)
         totals = self.denominators(utterances).to(self.device)
-        if self.distributed_launch:
-            torch.distributed.all_reduce(totals)
-        return utterances, totals
+        return utterances, self.over_ranks(totals)
 
     def part_loss(self, part, totals):
         """A micro-batch's share of the update's loss, with gradients."""
@@ -151,8 +203,9 @@ class ObjectiveBrain(sb.Brain):
 
     def parts_loss(self, parts, totals):
         """Gradients of all parts of an update; its loss."""
-        seed = (self.hparams.seed, self.epoch, self.step, DROPOUT)
-        torch.manual_seed(mixed_seed(*seed, self.process_rank))
+        # One dropout mask covers a micro-batch: it cannot go by utterance.
+        seeds = self.seeds(DROPOUT)
+        torch.manual_seed(mixed_seed(*seeds, self.process_rank))
         total = torch.zeros((), device=self.device)
         for number, part in enumerate(parts, 1):
             is_last = number == len(parts)
@@ -192,11 +245,11 @@ class ObjectiveBrain(sb.Brain):
         samples = sum(len(one.signal) for one in utterances)
         self.trained_seconds += samples / SAMPLE_RATE
         self.trained_wall += time.perf_counter() - begun
-        return total.cpu()
+        return self.over_ranks(total).cpu()
 
     def evaluate_batch(self, batch, stage):
-        """Loss of a batch of whole utterances, without any draw."""
-        utterances = self.ready(batch, stage, seeded(self.hparams.seed))
+        """Loss of a batch, without gradients."""
+        utterances = self.ready(batch, stage)
         whole = padded(utterances, self.device)
         whole.totals = self.denominators(utterances).to(self.device)
         with torch.no_grad(), self.evaluation_ctx:

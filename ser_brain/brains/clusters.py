@@ -1,36 +1,30 @@
-"""P3 of P-TAPT: wav2vec 2.0 predicts the pseudo-labels of masked frames."""
+"""P3 of P-TAPT: the encoder predicts the pseudo-labels of masked frames."""
 
 import torch
 
 from ser_brain.brains.base import ObjectiveBrain
-from ser_brain.dataio.audio import sample_count
 from ser_brain.dataio.utterances import random_crop
 from ser_brain.nnet.losses import IGNORED, cluster_terms
 from ser_brain.nnet.masking import span_mask
-
-HOP = 320
 
 
 class ClusterBrain(ObjectiveBrain):
     """Masked cluster prediction, one cross-entropy a k.
 
-    Modules: encoder (``Wav2Vec2``), heads (``ClusterHeads``). More in
-    ``hparams``: pseudo_labels (``PseudoLabels``), mask_prob, mask_length,
-    min_masks.
+    Modules: encoder (``lobes.encoder.Encoder``), heads (``ClusterHeads``).
+    More in ``hparams``: pseudo_labels (``PseudoLabels``), mask_prob,
+    mask_length, min_masks.
     """
 
-    def ready(self, utterances, stage, generator):
-        """Random crops on the frame grid, with masks and pseudo-labels."""
-        return [self.drawn(one, generator) for one in utterances]
-
-    def drawn(self, utterance, generator):
-        """One crop, its mask and the labels of its frames."""
-        samples = sample_count(self.hparams.max_seconds)
+    def drawn(self, utterance, samples, generator):
+        """A crop on the frame grid, its mask and its pseudo-labels."""
         whole = len(utterance.signal) <= samples
-        utterance = random_crop(utterance, samples, generator, grid=HOP)
+        encoder = self.bare("encoder")
+        hop = encoder.hop
+        utterance = random_crop(utterance, samples, generator, grid=hop)
         if self.hparams.front_end is not None:
             utterance.features = self.frozen_features(utterance, whole)
-        frames = self.bare("encoder").frame_lengths(len(utterance.signal))
+        frames = encoder.frame_lengths(len(utterance.signal))
         utterance.time_mask = span_mask(
             [frames],
             self.hparams.mask_prob,
@@ -39,7 +33,7 @@ class ClusterBrain(ObjectiveBrain):
             generator,
         )[0]
         targets = self.hparams.pseudo_labels.frames(
-            utterance.id, utterance.start // HOP, frames
+            utterance.id, utterance.start // hop, frames
         )
         utterance.targets = torch.as_tensor(targets).long()
         return utterance

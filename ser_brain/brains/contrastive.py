@@ -1,9 +1,9 @@
 """Task adaptive pretraining with wav2vec 2.0's own objective (TAPT)."""
 
+import torch
 from speechbrain import Stage
 
 from ser_brain.brains.base import ObjectiveBrain
-from ser_brain.dataio.audio import sample_count
 from ser_brain.dataio.utterances import random_crop
 from ser_brain.lobes.wav2vec2.pretraining import draw_negatives
 
@@ -20,14 +20,9 @@ class ContrastiveBrain(ObjectiveBrain):
 
     details = {}
 
-    def ready(self, utterances, stage, generator):
-        """Random crops with their masked frames and negatives."""
-        return [self.drawn(one, generator) for one in utterances]
-
-    def drawn(self, utterance, generator):
-        """One crop, its mask and its negatives."""
+    def drawn(self, utterance, samples, generator):
+        """A crop, its mask, its negatives and the seed of its noise."""
         objective = self.bare("objective")
-        samples = sample_count(self.hparams.max_seconds)
         utterance = random_crop(utterance, samples, generator)
         lengths = [objective.frame_lengths(len(utterance.signal))]
         mask = objective.draw_mask(lengths, generator)
@@ -35,6 +30,10 @@ class ContrastiveBrain(ObjectiveBrain):
         utterance.negatives = draw_negatives(
             mask, objective.num_negatives, generator
         )[0]
+        # The noise itself is drawn on the device, where that is quick.
+        utterance.noise_seed = int(
+            torch.randint(2**63 - 1, (), generator=generator)
+        )
         return utterance
 
     def denominators(self, utterances):
@@ -51,6 +50,9 @@ class ContrastiveBrain(ObjectiveBrain):
             batch.wav_lens,
             time_mask=batch.time_mask,
             negatives=batch.negatives,
+            noise=objective.draw_noise(
+                batch.time_mask.sum(1).tolist(), batch.noise_seed.tolist()
+            ),
             keep=self.keep_layers(objective.encoder, stage),
         )
 

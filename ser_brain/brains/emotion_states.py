@@ -16,15 +16,20 @@ class EmotionStateBrain(ObjectiveBrain):
     class_weights.
     """
 
-    def ready(self, utterances, stage, generator):
-        """Training: every clip is cut at random to the batch's shortest."""
+    def crop_samples(self, utterances):
+        """Samples of the shortest clip of the batch, over all ranks."""
+        shortest = min(len(one.signal) for one in utterances)
+        shortest = torch.tensor(shortest, device=self.device)
+        return int(self.over_ranks(shortest, "MIN"))
+
+    def ready(self, utterances, stage):
+        """Training: crops as long as the batch's shortest. Else: whole."""
         if stage != Stage.TRAIN:
             return utterances
-        shortest = min(len(one.signal) for one in utterances)
-        return [self.drawn(one, shortest, generator) for one in utterances]
+        return super().ready(utterances, stage)
 
     def drawn(self, utterance, samples, generator):
-        """One crop with the masks of its extractor features."""
+        """A random crop with the masks of its extractor features."""
         encoder = self.bare("encoder")
         utterance = random_crop(utterance, samples, generator)
         if encoder.span_mask is not None:

@@ -4,7 +4,7 @@ import torch
 from speechbrain import Stage
 
 from ser_brain.brains.base import ObjectiveBrain
-from ser_brain.dataio.audio import sample_count
+from ser_brain.dataio.batches import global_seed
 from ser_brain.dataio.utterances import with_signal
 from ser_brain.nnet.losses import weighted_cross_entropy_terms
 
@@ -12,25 +12,36 @@ from ser_brain.nnet.losses import weighted_cross_entropy_terms
 class UtteranceBrain(ObjectiveBrain):
     """Weighted cross-entropy on the utterance (Chen and Rudnicky).
 
-    Modules: encoder (``Wav2Vec2``), head (``UtteranceHead``). More in
-    ``hparams``: class_weights, augment (a ``speechbrain.augment`` Augmenter
-    or None). After ``evaluate``, ``posteriors`` holds one row an utterance.
+    Modules: encoder (``lobes.encoder.Encoder``), head (``UtteranceHead``).
+    More in ``hparams``: class_weights, augment (a ``speechbrain.augment``
+    Augmenter or None). After ``evaluate``, ``posteriors`` holds one row an
+    utterance.
     """
 
-    def ready(self, utterances, stage, generator):
-        """Training: the first seconds, augmented, masks. Test: whole."""
+    def ready(self, utterances, stage):
+        """Training: the first seconds, augmented, masks. Else: whole."""
         if stage != Stage.TRAIN:
             return utterances
-        return [self.drawn(one, generator) for one in utterances]
+        return super().ready(utterances, stage)
 
-    def drawn(self, utterance, generator):
-        """One training utterance, cut to its start, with its masks."""
+    def augmented(self, signal, generator):
+        """A signal of shape (samples,) as ``augment`` changes it.
+
+        SpeechBrain's augmentations draw from the global generators, which
+        are seeded for this utterance. One that keeps a state between calls,
+        as ``AddNoise`` does with a ``csv_file``, still depends on what its
+        process has augmented before.
+        """
+        seed = int(torch.randint(2**32, (), generator=generator))
+        with global_seed(seed):
+            return self.hparams.augment(signal[None], torch.ones(1))[0][0]
+
+    def drawn(self, utterance, samples, generator):
+        """An utterance, cut to its start and augmented, with its masks."""
         encoder = self.bare("encoder")
-        samples = sample_count(self.hparams.max_seconds)
         signal = utterance.signal[:samples]
         if self.hparams.augment is not None:
-            whole = torch.ones(1)
-            signal = self.hparams.augment(signal[None], whole)[0][0]
+            signal = self.augmented(signal, generator)
         utterance = with_signal(utterance, signal)
         if self.hparams.front_end is not None:
             utterance.features = self.frozen_features(utterance)

@@ -1,5 +1,9 @@
 """Which utterances an update sees: a pure function of the seed."""
 
+import contextlib
+import random
+
+import numpy as np
 import torch
 from torch.utils.data import Sampler
 
@@ -35,6 +39,38 @@ def mixed_seed(*numbers):
             state = ((state ^ word) * 0x100000001B3) % 2**64
             state ^= state >> 29
     return state >> 1
+
+
+@contextlib.contextmanager
+def global_seed(seed):
+    """Seeds the global CPU generators for a block, and restores them.
+
+    For code that takes no generator: those of Python, NumPy and torch are
+    seeded.
+
+    Arguments
+    ---------
+    seed : int
+        In [0, 2**32), as NumPy needs it.
+
+    Example
+    -------
+    >>> with global_seed(1):
+    ...     draw = torch.rand(1)
+    >>> with global_seed(1):
+    ...     bool(draw == torch.rand(1))
+    True
+    """
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.random.default_generator.manual_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
 
 
 def data_parallel():

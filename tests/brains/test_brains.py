@@ -44,9 +44,8 @@ def test_an_update_in_parts_is_the_update(
 ):
     """Masks, crops and dropped layers are drawn alike; dropout is off.
 
-    The codebook's diversity and the Gumbel noise belong to what is computed
-    at once, so TAPT is compared with the quantizer in evaluation and without
-    the diversity.
+    The codebook's diversity belongs to what is computed at once, so TAPT is
+    compared without it.
     """
     found = []
     for seconds in (None, 1.1, 0.01):
@@ -59,7 +58,6 @@ def test_an_update_in_parts_is_the_update(
         start(brain)
         if objective == "contrastive":
             brain.modules.objective.diversity_weight = 0.0
-            brain.modules.objective.training = False
         parts = [len(part.id) for part in _parts(brain, update)]
         found.append((len(parts), *_gradients(brain, update)))
 
@@ -338,7 +336,7 @@ def test_a_brain_must_say_what_it_draws():
     brain = ObjectiveBrain(
         hparams={"micro_batch_seconds": None}, run_opts={"device": "cpu"}
     )
-    with pytest.raises(TypeError, match="does not define ready"):
-        brain.ready([], Stage.TRAIN, None)
+    with pytest.raises(TypeError, match="does not define drawn"):
+        brain.drawn(None, 0, None)
     with pytest.raises(TypeError, match="no denominators"):
         brain.denominators([])

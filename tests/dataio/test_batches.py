@@ -1,5 +1,8 @@
 """The sampler: which utterances an update sees."""
 
+import random
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import (
@@ -8,7 +11,12 @@ from hypothesis import (
     strategies as st,
 )
 
-from ser_brain.dataio.batches import UpdateSampler, mixed_seed, seeded
+from ser_brain.dataio.batches import (
+    UpdateSampler,
+    global_seed,
+    mixed_seed,
+    seeded,
+)
 from ser_brain.errors import InputError
 
 DURATIONS = st.lists(st.floats(0.1, 10), min_size=8, max_size=40)
@@ -171,3 +179,30 @@ def test_seeds_depend_on_every_number_and_its_place(numbers):
     assert seed == mixed_seed(*numbers)
     assert seed != mixed_seed(*reversed(numbers))
     assert seed != mixed_seed(*numbers[:-1], numbers[-1] + 1)
+
+
+def test_global_generators_are_seeded_and_restored():
+    def draws():
+        return random.random(), np.random.rand(), float(torch.rand(()))
+
+    def seed():
+        random.seed(1)
+        np.random.seed(1)
+        torch.manual_seed(1)
+
+    seed()
+    expected = draws()
+    seed()
+    with global_seed(7):
+        first = draws()
+    assert draws() == expected
+    with pytest.raises(KeyError), global_seed(7):
+        assert draws() == first
+        raise KeyError
+    with global_seed(8):
+        others = draws()
+    assert all(one != other for one, other in zip(others, first))
+    seed()
+    with pytest.raises(KeyError), global_seed(7):
+        raise KeyError
+    assert draws() == expected

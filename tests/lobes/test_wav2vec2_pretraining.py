@@ -208,6 +208,39 @@ def test_masks_and_negatives_are_drawn_if_not_given(sure_folder):
         assert 0 <= details["accuracy"] <= 1
 
 
+def test_given_noise_is_used_as_if_it_were_drawn(sure_folder):
+    """The noise of transformers' draws, at the masked frames."""
+    objective = Wav2Vec2Pretraining(sure_folder)
+    wavs, _ = _clips(12000)
+    mask, negatives = _drawn(objective, 12000)
+    whole = {"time_mask": mask, "negatives": negatives, "keep": [True, True]}
+    quantizer = objective.model.quantizer
+    shape = (mask.shape[1], quantizer.num_groups, quantizer.num_vars)
+    torch.manual_seed(5)
+    noise = -torch.empty(shape).exponential_().log()[mask[0]]
+
+    torch.manual_seed(5)
+    expected, _ = objective(wavs, **whole)
+    found, _ = objective(wavs, **whole, noise=noise)
+    other, _ = objective(wavs, **whole, noise=noise.flip(0))
+
+    assert torch.equal(found, expected)
+    assert not torch.isclose(other, expected)
+
+
+def test_noise_belongs_to_the_clip(sure_folder):
+    objective = Wav2Vec2Pretraining(sure_folder)
+    counts, seeds = [40, 0, 7], [3, 2**62, 5]
+    noise = objective.draw_noise(counts, seeds)
+    quantizer = objective.model.quantizer
+    assert noise.shape == (47, quantizer.num_groups, quantizer.num_vars)
+    assert torch.equal(noise[40:], objective.draw_noise([7], [5]))
+    assert not torch.equal(noise[40:], objective.draw_noise([7], [6]))
+    # The Gumbel distribution has Euler's constant as its mean.
+    assert noise.mean() == pytest.approx(0.5772, abs=0.05)
+    assert noise.var() == pytest.approx(math.pi**2 / 6, abs=0.15)
+
+
 @torch.no_grad()
 def test_a_clip_of_two_frames_has_a_loss(sure_folder):
     objective = Wav2Vec2Pretraining(sure_folder)

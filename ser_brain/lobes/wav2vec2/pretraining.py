@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from transformers import Wav2Vec2ForPreTraining
 
 from ser_brain.lobes.wav2vec2.encoder import Wav2Vec2, load_model
+from ser_brain.nnet.lengths import sample_counts
 from ser_brain.nnet.masking import span_mask
 
 
@@ -133,7 +134,33 @@ class Wav2Vec2Pretraining(nn.Module):
         """
         self.model.quantizer.temperature = max(start * decay**step, end)
 
-    def quantize(self, features, time_mask):
+    def draw_noise(self, counts, seeds):
+        """Draws the quantizer's Gumbel noise, clip by clip.
+
+        Arguments
+        ---------
+        counts : list of int
+            Masked frames of each clip.
+        seeds : list of int
+            A seed for each clip, so that its noise does not depend on the
+            clips beside it.
+
+        Returns
+        -------
+        torch.Tensor
+            Shape (masked, groups, entries), on the model's device, which
+            draws it.
+        """
+        quantizer = self.model.quantizer
+        weights = quantizer.weight_proj.weight
+        shape = (sum(counts), quantizer.num_groups, quantizer.num_vars)
+        noise = weights.new_empty(shape, dtype=torch.float32)
+        generator = torch.Generator(weights.device)
+        for clip, seed in zip(noise.split(counts), seeds):
+            clip.exponential_(generator=generator.manual_seed(seed))
+        return -noise.log()
+
+    def quantize(self, features, time_mask, noise=None):
         """Quantizes the masked frames.
 
         Arguments
@@ -142,6 +169,10 @@ class Wav2Vec2Pretraining(nn.Module):
             Layer-normed CNN features, shape (batch, frames, conv_dim).
         time_mask : torch.Tensor
             Bool, shape (batch, frames).
+        noise : torch.Tensor, optional
+            Gumbel noise of the masked frames, as ``draw_noise`` gives it;
+            drawn from torch's default generator if not given. Training alone
+            needs it.
 
         Returns
         -------
@@ -153,17 +184,21 @@ class Wav2Vec2Pretraining(nn.Module):
         quantizer = self.model.quantizer
         groups, entries = quantizer.num_groups, quantizer.num_vars
         logits = quantizer.weight_proj(self.model.dropout_features(features))
-        logits = logits.float().view(-1, entries)
+        logits = logits.float().view(-1, groups, entries)
         mask = time_mask.flatten()
+        if self.training and noise is None:
+            # For every frame, as transformers draws it.
+            noise = -torch.empty_like(logits).exponential_().log()[mask]
+        logits = logits[mask]
         if self.training:
-            choice = F.gumbel_softmax(
-                logits, tau=quantizer.temperature, hard=True
-            )
-            usage = logits.view(-1, groups, entries)[mask].softmax(-1)
+            soft = ((logits + noise) / quantizer.temperature).softmax(-1)
+            hard = F.one_hot(soft.argmax(-1), entries).to(soft.dtype)
+            # The gradient is that of the soft choice.
+            choice = hard - soft.detach() + soft
+            usage = logits.softmax(-1)
         else:
             choice = F.one_hot(logits.argmax(-1), entries).to(logits.dtype)
-            usage = choice.view(-1, groups, entries)[mask]
-        choice = choice.view(-1, groups, entries)[mask]
+            usage = choice
         mean_usage = usage.mean(0)
         entropy = -torch.xlogy(mean_usage, mean_usage).sum(-1)
         codebook = quantizer.codevectors.view(groups, entries, -1)
@@ -219,8 +254,77 @@ class Wav2Vec2Pretraining(nn.Module):
             )
         return torch.cat(logits)
 
+    def states(self, wavs, wav_lens, time_mask, keep=None):
+        """Encodes waveforms with masked frames.
+
+        Arguments
+        ---------
+        wavs, wav_lens, keep
+            As in ``forward``.
+        time_mask : torch.Tensor
+            Bool, shape (batch, frames).
+
+        Returns
+        -------
+        tuple of torch.Tensor
+            The transformer's output, shape (batch, frames, dim), and the
+            layer-normed CNN features that ``quantize`` takes, shape
+            (batch, frames, conv_dim).
+        """
+        features, lengths = self.encoder.conv_features(wavs, wav_lens)
+        projected, normed = self.model.wav2vec2.feature_projection(features)
+        if not self.padding_mask:
+            lengths = torch.full_like(lengths, projected.shape[1])
+        masked = self.encoder.mask(projected, time_mask.to(features.device))
+        return self.encoder.transformer(masked, lengths, keep), normed
+
+    def loss(self, states, features, time_mask, negatives, noise=None):
+        """The loss of encoded waveforms.
+
+        Arguments
+        ---------
+        states, features : torch.Tensor
+            What ``states`` answers.
+        time_mask, negatives, noise : torch.Tensor
+            As in ``forward``.
+
+        Returns
+        -------
+        tuple
+            As ``forward``.
+        """
+        counts = time_mask.sum(1).tolist()
+        time_mask = time_mask.to(states.device)
+        targets, codes, perplexity = self.quantize(features, time_mask, noise)
+        logits = self.contrast(
+            self.model.project_hid(states[time_mask]),
+            targets,
+            codes,
+            counts,
+            negatives.to(states.device),
+        )
+        truth = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
+        contrastive = F.cross_entropy(logits, truth, reduction="sum")
+        entries = codes.shape[1] * self.model.quantizer.num_vars
+        diversity = (entries - perplexity) / entries * len(logits)
+        loss = contrastive + self.diversity_weight * diversity
+        details = {
+            "contrastive": contrastive,
+            "diversity": diversity,
+            "accuracy": (logits.argmax(1) == 0).float().mean(),
+            "perplexity": perplexity,
+            "masked_frames": torch.tensor(float(len(logits))),
+        }
+        return loss, {key: value.detach() for key, value in details.items()}
+
     def forward(
-        self, wavs, wav_lens=None, time_mask=None, negatives=None, keep=None
+        self,
+        wavs,
+        wav_lens=None,
+        time_mask=None,
+        negatives=None,
+        keep=None,
+        noise=None,
     ):
         """Computes the loss.
 
@@ -236,6 +340,9 @@ class Wav2Vec2Pretraining(nn.Module):
             As ``draw_negatives`` gives them; drawn if not given.
         keep : list of bool, optional
             Transformer layers to run (see ``Wav2Vec2.transformer``).
+        noise : torch.Tensor, optional
+            The quantizer's Gumbel noise, as ``draw_noise`` gives it; drawn
+            if not given.
 
         Returns
         -------
@@ -244,40 +351,13 @@ class Wav2Vec2Pretraining(nn.Module):
             diversity (both summed over masked frames), accuracy (the true
             target scores best, in [0, 1]), perplexity, masked_frames.
         """
-        features, lengths = self.encoder.conv_features(wavs, wav_lens)
         if time_mask is None:
-            time_mask = self.draw_mask(lengths.cpu())
+            samples = sample_counts(wavs, wav_lens)
+            time_mask = self.draw_mask(self.frame_lengths(samples).cpu())
         if negatives is None:
             negatives = draw_negatives(time_mask, self.num_negatives)
-        counts = time_mask.sum(1).tolist()
-        time_mask = time_mask.to(features.device)
-        projected, normed = self.model.wav2vec2.feature_projection(features)
-        if not self.padding_mask:
-            lengths = torch.full_like(lengths, projected.shape[1])
-        states = self.encoder.transformer(
-            self.encoder.mask(projected, time_mask), lengths, keep
-        )
-        targets, codes, perplexity = self.quantize(normed, time_mask)
-        logits = self.contrast(
-            self.model.project_hid(states[time_mask]),
-            targets,
-            codes,
-            counts,
-            negatives.to(features.device),
-        )
-        truth = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
-        contrastive = F.cross_entropy(logits, truth, reduction="sum")
-        entries = codes.shape[1] * self.model.quantizer.num_vars
-        diversity = (entries - perplexity) / entries * len(logits)
-        loss = contrastive + self.diversity_weight * diversity
-        details = {
-            "contrastive": contrastive,
-            "diversity": diversity,
-            "accuracy": (logits.argmax(1) == 0).float().mean(),
-            "perplexity": perplexity,
-            "masked_frames": torch.tensor(float(len(logits))),
-        }
-        return loss, {key: value.detach() for key, value in details.items()}
+        states, features = self.states(wavs, wav_lens, time_mask, keep)
+        return self.loss(states, features, time_mask, negatives, noise)
 
     def save_pretrained(self, folder):
         """Writes a folder that transformers, this and ``Wav2Vec2`` read."""
