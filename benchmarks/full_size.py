@@ -104,7 +104,7 @@ def main():
                 args.data_folder, Path(scratch, "clips.csv")
             ),
             "fold": "test",
-            "wav2vec2": base,
+            "encoder": base,
             "num_workers": 0,
             "epochs": 1,
             "batch_size": args.batch_size,

@@ -71,7 +71,7 @@ def main():
         table = Path(scratch, "clips.csv")
         table_of_clips(arguments.data_folder, table, train=32, test=8)
         words = ["hparams/vft.yaml", "--manifest", str(table)]
-        words += ["--fold", "test", "--wav2vec2", str(base)]
+        words += ["--fold", "test", "--encoder", str(base)]
         words += ["--results", str(Path(scratch, "results"))]
         words += ["--batch_size", str(arguments.batch_size)]
         turns = range(arguments.turns + 1)

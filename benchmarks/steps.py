@@ -118,7 +118,7 @@ def corpus_words(data_folder, scratch):
     """What recipes are told: full size, the corpus, where to write."""
     words = ["--scale", "full", "--num_workers", "0"]
     words += ["--results", str(Path(scratch, "results"))]
-    words += ["--wav2vec2", str(Path(scratch, "base"))]
+    words += ["--encoder", str(Path(scratch, "base"))]
     words += ["--front_end_cache", "memory"]
     return words + (["--data_folder", data_folder] if data_folder else [])
 

@@ -44,7 +44,7 @@ ROOMS = {
     "brains": (1.7, 6.4, "one Brain an objective"),
     "inference": (8.3, 6.4, "a trained run on new audio"),
     "dataio": (5.0, 5.4, "manifest to batches"),
-    "lobes": (5.0, 3.6, "wav2vec 2.0 and 1.0"),
+    "lobes": (5.0, 3.6, "wav2vec 2.0, Whisper"),
     "evaluation": (11.7, 5.2, "metrics, tables, figures"),
     "clustering": (1.7, 1.8, "k-means, pseudo-labels"),
     "nnet": (5.0, 1.8, "pooling, heads, masks, losses"),

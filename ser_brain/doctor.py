@@ -11,7 +11,7 @@ from ser_brain.errors import InputError
 
 HUB_MODEL = "facebook/wav2vec2-base"
 HUB_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-ASSETS = ("nano_wav2vec2", "nano_wav2vec", "mini_corpus")
+ASSETS = ("nano_wav2vec2", "nano_wav2vec", "whisper_tiny_en", "mini_corpus")
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def check_hub():
         return Finding(HUB_MODEL, str(Path(config).parent))
     mend = (
         "the first full-scale run downloads it; without a network copy its "
-        "folder here and give --wav2vec2 DIR"
+        "folder here and give --encoder DIR"
     )
     return Finding(HUB_MODEL, "not in the hub's cache", mend)
 

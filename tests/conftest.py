@@ -21,6 +21,17 @@ TINY_WAV2VEC2 = {
     "feat_extract_norm": "group",
     "do_stable_layer_norm": False,
 }
+TINY_WHISPER = {
+    "d_model": 32,
+    "encoder_layers": 2,
+    "encoder_attention_heads": 2,
+    "encoder_ffn_dim": 64,
+    "num_mel_bins": 24,
+    "max_source_positions": 60,
+    "activation_dropout": 0.1,
+    "attention_dropout": 0.1,
+    "dropout": 0.1,
+}
 TINY_WAV2VEC = {
     "conv_feature_layers": "[(12, 10, 5), (12, 8, 4)] + [(12, 4, 2)] * 3",
     "conv_aggregator_layers": "[(16, 2, 1), (16, 3, 1)]",
@@ -61,33 +72,66 @@ def shared_corpora():
     return SHARED
 
 
+def _randomize(model):
+    """Random weights, norms and biases too, lest a forgotten one goes unseen.
+
+    Gains lie around 1, all else has a scale that keeps activations in range.
+    """
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, weight in sorted(model.named_parameters()):
+            noise = torch.randn(weight.shape, generator=generator)
+            is_gain = "norm" in name and name.endswith("weight")
+            fan_in = max(weight[0].numel(), 4)
+            if "codevectors" in name:
+                fan_in = 1
+            weight.copy_(noise / fan_in**0.5 + is_gain)
+
+
 @pytest.fixture(scope="session")
 def make_wav2vec2(tmp_path_factory):
     """Writes a tiny random wav2vec 2.0, quantizer included, to a folder.
 
-    Takes what differs from a base-like configuration. Norms and biases are
-    random too, lest a forgotten one goes unseen.
+    Takes what differs from a base-like configuration.
     """
-    import torch
     from transformers import Wav2Vec2Config, Wav2Vec2ForPreTraining
 
     def make(**options):
-        generator = torch.Generator().manual_seed(0)
         config = Wav2Vec2Config(**{**TINY_WAV2VEC2, **options})
         model = Wav2Vec2ForPreTraining(config)
-        with torch.no_grad():
-            for name, weight in sorted(model.named_parameters()):
-                noise = torch.randn(weight.shape, generator=generator)
-                is_gain = "norm" in name and name.endswith("weight")
-                fan_in = max(weight[0].numel(), 4)
-                if "codevectors" in name:
-                    fan_in = 1
-                weight.copy_(noise / fan_in**0.5 + is_gain)
+        _randomize(model)
         folder = tmp_path_factory.mktemp("wav2vec2")
         model.save_pretrained(folder)
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def make_whisper(tmp_path_factory):
+    """Writes a tiny random encoder of Whisper to a folder.
+
+    Takes what differs from ``TINY_WHISPER``, whose windows last 1.2 s.
+    """
+    from transformers import WhisperConfig
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+    def make(**options):
+        model = WhisperEncoder(WhisperConfig(**{**TINY_WHISPER, **options}))
+        _randomize(model)
+        folder = tmp_path_factory.mktemp("whisper")
+        model.save_pretrained(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_whisper(make_whisper):
+    """Folder of a tiny random encoder of Whisper."""
+    return make_whisper()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Files that come with the package: nano models and the mini corpus."""
+"""Files that come with the package: small models and the mini corpus."""
 
 from pathlib import Path
 

@@ -1,13 +1,15 @@
 """The frozen front-end's output, computed once for each utterance.
 
-What is kept is the CNN's output after its layer norm, in fp16, at 50 frames
-a second: before the projection, whose output is half as large again in the
-base model and quickly computed, and before any dropout or mask.
+What is kept is what an encoder calls its cacheable features, in fp16, at 50
+frames a second. Of wav2vec 2.0 it is the CNN's output after its layer norm:
+before the projection, whose output is half as large again in the base model
+and quickly computed, and before any dropout or mask. Of Whisper it is the
+output of its two convolutions.
 
 **Only what is the same in every epoch is kept: an utterance from its start,
 up to ``max_seconds``.** The first layer of base models normalises over all of
-the time that it is given, so that a crop of an utterance's features is not
-the features of the crop. Fine-tuning cuts utterances to their start: all of
+the time that it is given, as Whisper's spectrogram does, so that a crop of an
+utterance's features is not the features of the crop. Fine-tuning cuts utterances to their start: all of
 them are kept. Adaptation takes random crops: those of longer utterances (8 %
 of IEMOCAP, none of SAVEE) are computed each time. Training therefore computes
 the same with and without a cache, but for fp16's last digit. wav2vec 1.0
@@ -55,7 +57,7 @@ def encoded(encoder, signal, device):
 
     Arguments
     ---------
-    encoder : Wav2Vec2
+    encoder : ser_brain.lobes.encoder.Encoder
         On the device, its front-end frozen.
     signal : torch.Tensor
         Waveform at 16 kHz, shape (samples,).
@@ -65,7 +67,7 @@ def encoded(encoder, signal, device):
     Returns
     -------
     torch.Tensor
-        fp16 on the CPU, shape (frames, conv_dim).
+        fp16 on the CPU, shape (frames, cacheable_dim).
 
     Raises
     ------
@@ -80,7 +82,7 @@ def encoded(encoder, signal, device):
     >>> encoded(encoder, torch.randn(16000), "cpu").dtype
     torch.float16
     """
-    features, _ = encoder.normed_features(signal[None].to(device), None)
+    features, _ = encoder.cacheable_features(signal[None].to(device), None)
     features = features[0].half().cpu()
     if not bool(features.isfinite().all()):
         raise InputError(

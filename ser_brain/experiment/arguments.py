@@ -12,6 +12,12 @@ from ser_brain.dataio.front_end import cache_mode
 from ser_brain.errors import InputError
 from ser_brain.experiment.settings import ROOT, YAML, load_layer
 
+# Settings under the names that they had when there was but one encoder.
+RENAMED = {
+    "wav2vec2": "encoder",
+    "wav2vec2_dim": "encoder_dim",
+    "wav2vec2_feature_span": "encoder_feature_span",
+}
 # Settings that are text although the yaml has none.
 PATHS = ("data_folder", "manifest", "wav2vec")
 # Numbers that may be "auto", or nothing.
@@ -19,7 +25,7 @@ NUMBERS = ("micro_batch_seconds",)
 # Whole numbers above 0 that may be 0.
 MAY_BE_ZERO = ("seed", "adaptation_seed", "num_workers")
 # Whole numbers that the yaml leaves open, or refers to another for.
-WHOLE = ("adaptation_seed", "threads")
+WHOLE = ("adaptation_seed", "encoder_dim", "threads")
 
 
 def parse_arguments(argv):
@@ -58,7 +64,7 @@ def parse_arguments(argv):
     if not path.is_file() and (ROOT / name).is_file():
         path = ROOT / name
     method = load_layer(path)
-    overrides, typed = _read_overrides(text)
+    overrides, typed = map(_renamed, _read_overrides(text))
     for key in overrides.keys() & method.keys():
         if key == "classes" and not isinstance(overrides[key], dict):
             raise InputError(
@@ -110,6 +116,16 @@ def _read_overrides(text):
             f"'{text}' is not a setting: write --key value after the yaml."
         )
     return overrides, typed
+
+
+def _renamed(overrides):
+    """The same settings under the names that they have now."""
+    for old, new in RENAMED.items():
+        if old in overrides and new in overrides:
+            raise InputError(
+                f"--{old} is another name of --{new}: give only one of them."
+            )
+    return {RENAMED.get(key, key): overrides[key] for key in overrides}
 
 
 def _text(value, typed):

@@ -9,7 +9,6 @@ from ser_brain.corpora import manifest_key
 from ser_brain.dataio.audio import sample_count
 from ser_brain.dataio.front_end import MemoryCache, cache_mode, encoded
 from ser_brain.dataio.front_end_file import FrontEndFile
-from ser_brain.lobes.wav2vec2.fingerprint import front_end_fingerprint
 
 FOLDER = "front_end"
 
@@ -22,8 +21,8 @@ def front_end(experiment, section):
     experiment : Experiment
         The run. A cache on disk lies in ``front_end/`` of the corpus'
         results and holds all utterances of its manifest, of training and
-        test parts alike: what a frozen CNN makes of a clip is learned from
-        none.
+        test parts alike: what a frozen front-end makes of a clip is learned
+        from none.
     section : dict
         The instantiated section.
 
@@ -47,13 +46,13 @@ def _on_disk(experiment, section, gigabytes):
     encoder = section["modules"]["encoder"].to(experiment.run_opts.device)
     longest = sample_count(section["max_seconds"])
     parts = (
-        front_end_fingerprint(encoder),
+        encoder.front_end_fingerprint(),
         manifest_key(experiment.manifest),
         str(longest),
     )
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
     folder = Path(experiment.settings.get("results"), experiment.name, FOLDER)
-    file = FrontEndFile(folder, key, encoder.config.conv_dim[-1])
+    file = FrontEndFile(folder, key, encoder.cacheable_dim)
     ids = list(experiment.manifest)
 
     def compute():

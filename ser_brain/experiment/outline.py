@@ -63,7 +63,8 @@ class Outline:
         The corpus as results call it: ``SAVEE``, ``mini-SAVEE``, or the
         stem of the user's own table.
     procedure, scale : str
-        The yaml's stem; ``full`` or ``nano`` with what stands apart.
+        The yaml's stem; ``full``, ``small`` or ``nano`` with what stands
+        apart.
     manifest : dict
         Utterances of the chosen classes.
     classes : list of str
@@ -168,8 +169,9 @@ class Outline:
             print(
                 f"{corpus} is not configured (--data_folder or "
                 f"{get_corpus(corpus).environment}): this run uses the "
-                "embedded mini corpus at nano scale, for checking the "
-                "pipeline; its figures say nothing about emotion.",
+                f"embedded mini corpus at {self.settings.get('scale')} scale, "
+                "for checking the pipeline; its figures say nothing about "
+                "emotion.",
                 flush=True,
             )
 

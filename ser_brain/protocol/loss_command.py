@@ -66,7 +66,7 @@ def run_loss_table(words, overrides):
         ``NAME=FOLDER``, a row each.
     overrides : list of str
         Settings of hparams/tapt.yaml and run options, as a recipe takes
-        them: ``--scale nano``, ``--wav2vec2 DIR``, ``--device cuda``,
+        them: ``--scale nano``, ``--encoder DIR``, ``--device cuda``,
         ``--variant released_code``, ``--tapt_mask_prob 0.05``.
 
     Returns
@@ -94,7 +94,7 @@ def run_loss_table(words, overrides):
             objective, folder, record, section["seed"], section["max_seconds"]
         )
         summaries[name] = summarize_losses(losses)
-    ours = f"ours ({scale}, {settings.value('wav2vec2')})"
+    ours = f"ours ({scale}, {settings.value('encoder')})"
     if scale.split("-")[0] != "full":
         ours = f"ours ({scale})"
     table = loss_table(

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
+from ser_brain.lobes.attention import NAME, attention
 from ser_brain.lobes.wav2vec2 import Wav2Vec2
-from ser_brain.lobes.wav2vec2.attention import NAME, attention
 from ser_brain.nnet.dropout import QuickDropout
 
 

@@ -89,9 +89,15 @@ def test_equals_transformers_on_one_clip(folder, encoder):
     else:
         inputs = wavs
 
-    expected = theirs(inputs).last_hidden_state
+    expected = theirs(inputs, output_hidden_states=True)
 
-    torch.testing.assert_close(encoder(wavs), expected, atol=1e-5, rtol=0)
+    output = expected.last_hidden_state
+    torch.testing.assert_close(encoder(wavs), output, atol=1e-5, rtol=0)
+    layers = encoder.layers(wavs)
+    # transformers gives the last layer's output before the final norm here.
+    inner = [*expected.hidden_states[:-1], output]
+    for found, states in zip(layers, inner, strict=True):
+        torch.testing.assert_close(found, states, atol=1e-5, rtol=0)
 
 
 @torch.no_grad()
@@ -100,7 +106,7 @@ def test_the_halves_and_kept_features_make_the_whole(encoder):
     whole = encoder(wavs, wav_lens)
 
     features, lengths = encoder.front_end(wavs, wav_lens)
-    kept, _ = encoder.normed_features(wavs, wav_lens)
+    kept, _ = encoder.cacheable_features(wavs, wav_lens)
 
     assert lengths.tolist() == [27, 15]
     assert torch.equal(encoder.transformer(features, lengths), whole)
@@ -281,7 +287,7 @@ def test_what_was_saved_is_read_back(encoder, folder, tmp_path):
 def test_bf16_autocast_runs_padded_or_not(encoder):
     wavs, wav_lens = _wavs(9000, 5000)
     exact = encoder(wavs, wav_lens)
-    features, _ = encoder.normed_features(wavs, wav_lens)
+    features, _ = encoder.cacheable_features(wavs, wav_lens)
     with torch.autocast("cpu", torch.bfloat16):
         found = encoder(wavs, wav_lens)
         short = encoder(wavs, wav_lens, features=features)

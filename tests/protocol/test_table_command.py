@@ -234,7 +234,7 @@ def test_table_3_from_the_command_line(make_wav2vec2, tmp_path, capsys):
     soundfile.write(tmp_path / "clips" / "a.wav", 0.1 * noise.numpy(), 16000)
     soundfile.write(tmp_path / "clips" / "b.wav", noise[:900].numpy(), 16000)
     words = ["table", "3", f"SAVEE={tmp_path / 'clips'}"]
-    words += ["--results", str(tmp_path / "results"), "--wav2vec2"]
+    words += ["--results", str(tmp_path / "results"), "--encoder"]
     assert cli.main([*words, str(make_wav2vec2())]) == 0
     told = capsys.readouterr().out
     assert "| SAVEE | 1 | 0.50 |" in told and "| 41.37 |" in told

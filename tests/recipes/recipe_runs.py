@@ -80,9 +80,8 @@ def command_line(recipe, models, results, **settings):
     method = YAMLS[recipe]
     chosen = {
         "scale": "nano",
-        "wav2vec2": models.w2,
-        "wav2vec2_dim": 32,
-        "wav2vec2_feature_span": 3,
+        "encoder": models.w2,
+        "encoder_feature_span": 3,
         "wav2vec": models.w1,
         "wav2vec_dim": 16,
         "wav2vec_feature_span": 2,
@@ -92,7 +91,7 @@ def command_line(recipe, models, results, **settings):
         **asked_of_all(method),
         **settings,
     }
-    absent = {"vft": "wav2vec_", "tapt": "wav2vec_", "pseudo": "wav2vec2"}
+    absent = {"vft": "wav2vec_", "tapt": "wav2vec_", "pseudo": "encoder"}
     argv = [f"hparams/{method}.yaml"]
     for key, value in chosen.items():
         foreign = absent.get(method)

@@ -199,11 +199,27 @@ def test_foreign_checkpoint_for_wav2vec(refused, tmp_path):
 def test_wav2vec_2_given_for_wav2vec_1(refused, models):
     sentence = refused(recipe="extract_pseudo", wav2vec=models.w2)
     assert f"{models.w2} holds a model of format 'wav2vec2'" in sentence
+    assert "wav2vec_large.pt" in sentence
+
+
+def test_whisper_given_for_the_contrastive_loss(refused, tiny_whisper):
+    sentence = refused(recipe="train_tapt", encoder=tiny_whisper)
+    assert f"{tiny_whisper} holds a model of type 'whisper'" in sentence
+    assert "such as facebook/wav2vec2-base" in sentence
+
+
+def test_an_encoder_of_an_unknown_kind(refused, tmp_path):
+    folder = tmp_path / "bert"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "bert"}')
+    sentence = refused(encoder=folder)
+    assert f"{folder} holds a model of type 'bert'" in sentence
+    assert "wav2vec2 or whisper" in sentence
 
 
 @pytest.mark.parametrize("recipe", ["train_vft", "train_tapt", "train_ptapt"])
 def test_wav2vec_1_given_for_wav2vec_2(refused, models, recipe):
-    sentence = refused(recipe=recipe, wav2vec2=models.w1)
+    sentence = refused(recipe=recipe, encoder=models.w1)
     assert str(models.w1) in sentence and "wav2vec" in sentence
 
 
@@ -212,17 +228,17 @@ def test_damaged_wav2vec_2(refused, models, tmp_path):
     shutil.copytree(models.w2, folder)
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
-    assert str(folder) in refused(wav2vec2=folder)
+    assert str(folder) in refused(encoder=folder)
 
 
 def test_dim_that_is_not_the_encoders(refused):
-    sentence = refused(wav2vec2_dim=48)
-    assert "--wav2vec2_dim is 48" in sentence
-    assert "give --wav2vec2_dim 32" in sentence
+    sentence = refused(encoder_dim=48)
+    assert "--encoder_dim is 48" in sentence
+    assert "give --encoder_dim 32" in sentence
 
 
 def test_hub_name_that_cannot_be_reached(environment, models, clips, tmp_path):
-    few = {"manifest": clips, "fold": "03", "wav2vec2": "no-one/no-model"}
+    few = {"manifest": clips, "fold": "03", "encoder": "no-one/no-model"}
     argv = command_line("train_vft", models, tmp_path / "results", **few)
     process = start(script("SAVEE", "train_vft"), argv)
     out, err = process.communicate(timeout=120)

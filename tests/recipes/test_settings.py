@@ -235,12 +235,12 @@ def test_key_follows_the_weights_not_their_place(tmp_path):
         folder = tmp_path / name
         folder.mkdir()
         (folder / "model.safetensors").write_bytes(weights)
-        keys.append(key_of(wav2vec2=str(folder)))
+        keys.append(key_of(encoder=str(folder)))
     assert keys[0] == keys[1] != keys[2]
 
 
 def test_later_layers_win():
-    merged = Settings(HPARAMS / "vft.yaml", {"epochs": 7, "wav2vec2": "w"})
+    merged = Settings(HPARAMS / "vft.yaml", {"epochs": 7, "encoder": "w"})
     merged.apply("corpora", "savee")
     merged.apply("scale", "nano")
     merged.apply_overrides(**RUN)
@@ -255,6 +255,23 @@ def test_later_layers_win():
 def test_fold_is_text_as_typed():
     _, _, overrides = parse_arguments(["hparams/vft.yaml", "--fold", "03"])
     assert overrides == {"fold": "03"}
+
+
+def test_old_names_of_the_encoders_settings_are_taken():
+    words = ["--wav2vec2", "w", "--wav2vec2_dim", "3"]
+    words += ["--wav2vec2_feature_span", "2"]
+    path, _, overrides = parse_arguments(["hparams/vft.yaml", *words])
+    expected = {"encoder": "w", "encoder_dim": 3, "encoder_feature_span": 2}
+    assert overrides == expected
+    assert Settings(path, overrides).get("encoder_dim") == 3
+
+
+def test_nothing_is_looked_up_for_an_outline():
+    merged = Settings(HPARAMS / "vft.yaml", {"encoder": "no-one/no-model"})
+    merged.apply_overrides(**RUN)
+    assert len(merged.key("fine_tuning")) == 64
+    head = merged.value("fine_tuning")["modules"]["head"]
+    assert list(head["dim"]) == ["no-one/no-model"]
 
 
 def test_a_switch_needs_no_value():
@@ -282,6 +299,11 @@ def test_classes_of_the_command_line_replace_the_corpus_own():
         (["--front_end_cache", "2"], "is '2': give one of off, memory, disk"),
         (["--classes", "sad"], "--classes is 'sad': give a mapping"),
         (["--micro_batch_seconds", "x"], "--micro_batch_seconds is 'x'"),
+        (["--encoder_dim", "x"], "--encoder_dim is 'x': give a whole number"),
+        (
+            ["--encoder", "a", "--wav2vec2", "b"],
+            "--wav2vec2 is another name of --encoder",
+        ),
         (["--lr", "[1"], "is not yaml"),
         (["--lr", "1", "--lr", "2"], "is not yaml"),
         (["junk"], "is not a setting"),

@@ -96,8 +96,9 @@ def load_folder(folder, expected):
         ) from error
     if found != expected:
         raise ValueError(
-            f"{folder} holds a model of format '{found}', but '{expected}' "
-            "is expected: give the folder of another model."
+            f"{folder} holds a model of format '{found}', not '{expected}': "
+            "give fairseq's wav2vec_large.pt (wav2vec 1.0), or a folder that "
+            "save_pretrained wrote."
         )
     try:
         state = load_file(weights_path)

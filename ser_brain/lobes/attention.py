@@ -78,7 +78,7 @@ def quicken(model):
 
     Arguments
     ---------
-    model : Wav2Vec2Model
+    model : transformers.PreTrainedModel
         Changed in place; its weights and their names stay. One that was
         given another attention than torch's own keeps it.
     """

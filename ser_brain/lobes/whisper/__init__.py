@@ -1,0 +1,3 @@
+"""Whisper's encoder."""
+
+from ser_brain.lobes.whisper.encoder import Whisper
