@@ -1,11 +1,16 @@
 """Pretrains the embedded nano models on openly licensed speech.
 
-    python tools/make_nano.py wav2vec2 --speech DIR [DIR ...] --heldout DIR
-    python tools/make_nano.py wav2vec  --speech DIR [DIR ...] --heldout DIR
+    python tools/make_nano.py distil  --speech DIR [DIR ...] --heldout DIR
+    python tools/make_nano.py wav2vec --speech DIR [DIR ...] --heldout DIR
 
-Seeded; can be killed at any time and started again with the same arguments:
-it goes on from its last checkpoint in --work. Ends by writing fp16
-safetensors to ser_brain/assets and the loss curve to docs/.
+``distil`` makes the nano wav2vec 2.0: it learns the features of the embedded
+Whisper encoder and, beside them, its own objective (distil.py). ``wav2vec``
+makes the nano wav2vec 1.0 by its own objective.
+
+Seeded; can be killed at any time and started again: it goes on from its last
+checkpoint in --work, with more speech or another number of --steps if these
+are given. Ends by writing fp16 safetensors to ser_brain/assets and the curve
+to docs/.
 """
 
 import argparse
@@ -15,38 +20,18 @@ import time
 from pathlib import Path
 
 import torch
+from augment import augmented, noisy
+from distil import new_student, teach
 from safetensors.torch import load_file, save_file
+from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
-from transformers import Wav2Vec2Config, Wav2Vec2ForPreTraining
 
+from ser_brain.assets import folder as asset
 from ser_brain.dataio.audio import SAMPLE_RATE, read_audio
 from ser_brain.lobes.wav2vec import Wav2VecPretraining
-from ser_brain.lobes.wav2vec2 import Wav2Vec2Pretraining
+from ser_brain.lobes.whisper import Whisper
 
 ROOT = Path(__file__).resolve().parents[1]
-
-# wav2vec2-base made narrow: the same strides, kernels, norms and frame rate.
-NANO_WAV2VEC2 = dict(
-    conv_dim=(32, 64, 96, 128, 128, 128, 128),
-    hidden_size=128,
-    num_hidden_layers=2,
-    num_attention_heads=4,
-    intermediate_size=512,
-    num_conv_pos_embeddings=64,
-    num_conv_pos_embedding_groups=16,
-    num_codevectors_per_group=64,
-    num_codevector_groups=2,
-    codevector_dim=64,
-    proj_codevector_dim=64,
-    hidden_dropout=0.1,
-    attention_dropout=0.1,
-    activation_dropout=0.0,
-    feat_proj_dropout=0.1,
-    feat_quantizer_dropout=0.0,
-    layerdrop=0.05,
-    mask_time_prob=0.05,
-    mask_time_length=10,
-)
 
 # wav2vec_large made narrow: the same layers, kernels and strides.
 NANO_WAV2VEC = dict(
@@ -86,67 +71,146 @@ def read_all(folders):
     return [wav for wav in wavs if len(wav) >= SAMPLE_RATE]
 
 
-def draw_batch(wavs, seconds, size, generator):
-    """A batch of random crops, clips drawn in proportion to their length."""
+def random_stretch(wav, samples, generator):
+    """A random part of a waveform; a shorter one stays whole."""
+    room = max(len(wav) - samples, 0)
+    start = int(torch.randint(room + 1, (1,), generator=generator))
+    return wav[start : start + samples]
+
+
+def draw_crops(wavs, samples, size, generator):
+    """Random crops, clips drawn in proportion to their length."""
     lengths = torch.tensor([float(len(wav)) for wav in wavs])
     clips = torch.multinomial(lengths, size, True, generator=generator)
-    crops = []
-    for clip in clips.tolist():
-        wav, most = wavs[clip], int(seconds * SAMPLE_RATE)
-        room = max(len(wav) - most, 0)
-        start = int(torch.randint(room + 1, (1,), generator=generator))
-        crops.append(wav[start : start + most])
-    lens = torch.tensor([len(crop) for crop in crops])
-    batch = torch.nn.utils.rnn.pad_sequence(crops, batch_first=True)
-    return batch, lens / batch.shape[1]
+    return [
+        random_stretch(wavs[clip], samples, generator)
+        for clip in clips.tolist()
+    ]
 
 
-def new_objective(kind, work):
-    """The randomly initialised nano model inside its objective."""
-    torch.manual_seed(0)
-    if kind == "wav2vec2":
-        start = work / "random"
-        model = Wav2Vec2ForPreTraining(Wav2Vec2Config(**NANO_WAV2VEC2))
-        model.save_pretrained(start)
-        return Wav2Vec2Pretraining(start)
-    return Wav2VecPretraining(NANO_WAV2VEC)
+def batch_of(crops):
+    """Padded crops and their relative lengths."""
+    lengths = torch.tensor([len(crop) for crop in crops])
+    return pad_sequence(crops, batch_first=True), lengths / lengths.max()
 
 
-def loss_and_count(kind, objective, batch, step):
-    """Mean loss of a batch, with the details to log."""
-    if kind == "wav2vec2":
-        objective.set_temperature(step, decay=0.9995)
-        loss, details = objective(*batch)
-        return loss / details["masked_frames"], details
-    return objective(*batch)
+class Contrastive:
+    """wav2vec 1.0 and its own objective.
+
+    Arguments
+    ---------
+    args : argparse.Namespace
+        The command line.
+    """
+
+    asset = "nano_wav2vec"
+    title = "Pretraining the nano wav2vec 1.0"
+    pictured = "accuracy"
+
+    def __init__(self, args):
+        torch.manual_seed(0)
+        self.seconds, self.size = args.seconds, args.batch
+        self.module = Wav2VecPretraining(NANO_WAV2VEC)
+
+    def prepare(self, wavs):
+        """Nothing is measured before the first update."""
+
+    def loss(self, wavs, generator):
+        """Mean loss of a batch of random crops, with the details to log."""
+        samples = int(self.seconds * SAMPLE_RATE)
+        crops = draw_crops(wavs, samples, self.size, generator)
+        return self.module(*batch_of(crops))
+
+    heldout_loss = loss
+
+    def save(self, folder):
+        """Writes the encoder."""
+        self.module.wav2vec.save_pretrained(folder)
+
+
+class Distilled:
+    """wav2vec 2.0 that learns from Whisper's encoder.
+
+    Arguments
+    ---------
+    args : argparse.Namespace
+        The command line.
+    """
+
+    asset = "nano_wav2vec2"
+    title = "Distilling Whisper into the nano wav2vec 2.0"
+    pictured = "cosine"
+
+    def __init__(self, args):
+        self.seconds, self.size = args.seconds, args.batch
+        self.teacher = Whisper(asset("whisper_tiny_en")).eval()
+        self.module = new_student(args.work / "random", self.teacher.dim)
+
+    def prepare(self, wavs):
+        """Measures the scale of the teacher's features."""
+        generator = torch.Generator().manual_seed(0)
+        batches = [self.crops(wavs, generator) for _ in range(12)]
+        self.module.measure([teach(self.teacher, *one) for one in batches])
+
+    def crops(self, wavs, generator):
+        """Augmented crops of about the same length."""
+        # Few lengths: torch prepares its kernels for each one anew.
+        eighths = int(torch.randint(4, 13, (1,), generator=generator))
+        samples = int(self.seconds * eighths / 8 * SAMPLE_RATE)
+        longer = draw_crops(wavs, samples * 3 // 2, self.size, generator)
+        changed = [augmented(crop, generator) for crop in longer]
+        return batch_of(
+            [random_stretch(crop, samples, generator) for crop in changed]
+        )
+
+    def loss(self, wavs, generator):
+        """Loss of augmented crops, noisy for the student alone."""
+        crops, lens = self.crops(wavs, generator)
+        taught, _ = teach(self.teacher, crops, lens)
+        heard = noisy(crops, lens, generator)
+        return self.module(heard, lens, taught, generator)
+
+    def heldout_loss(self, wavs, generator):
+        """Loss of crops as they are."""
+        samples = int(self.seconds * SAMPLE_RATE)
+        crops = batch_of(draw_crops(wavs, samples, self.size, generator))
+        taught, _ = teach(self.teacher, *crops)
+        return self.module(*crops, taught, generator)
+
+    def save(self, folder):
+        """Writes the student with its quantizer."""
+        self.module.objective.save_pretrained(folder)
+
+
+KINDS = {"distil": Distilled, "wav2vec": Contrastive}
 
 
 @torch.no_grad()
-def evaluate(kind, objective, wavs, seconds):
-    """Mean loss and accuracy on held-out clips, always the same crops."""
-    objective.eval()
+def evaluate(kind, wavs):
+    """Mean loss and details on held-out speakers, always the same crops."""
+    kind.module.eval()
     torch.manual_seed(1)
     sums = {}
-    for start in range(0, len(wavs), 10):
-        generator = torch.Generator().manual_seed(start)
-        batch = draw_batch(wavs[start : start + 10], seconds, 10, generator)
-        loss, details = loss_and_count(kind, objective, batch, 10**6)
+    for number in range(8):
+        generator = torch.Generator().manual_seed(number)
+        loss, details = kind.heldout_loss(wavs, generator)
         for key, value in {"loss": loss, **details}.items():
             sums.setdefault(key, []).append(float(value))
-    objective.train()
+    kind.module.train()
     return {f"heldout_{k}": sum(v) / len(v) for k, v in sums.items()}
 
 
 def learning_rate(step, args):
-    """Linear warm-up over 5 %, then linear to zero."""
+    """Linear warm-up over 5 %, flat, linear to zero over the last part."""
     warm = max(1, args.steps // 20)
-    return args.lr * min(step / warm, (args.steps - step) / (args.steps - warm))
+    left = (args.steps - step) / max(1, args.cooldown * args.steps)
+    return args.lr * min(step / warm, 1.0, left)
 
 
-def save_checkpoint(path, objective, optimizer, step, log):
+def save_checkpoint(path, kind, optimizer, step, log):
     """One file, replaced in one go."""
     state = {
-        "model": objective.state_dict(),
+        "model": kind.module.state_dict(),
         "optimizer": optimizer.state_dict(),
         "step": step,
         "log": log,
@@ -155,46 +219,64 @@ def save_checkpoint(path, objective, optimizer, step, log):
     path.with_suffix(".tmp").replace(path)
 
 
+def resume(path, kind, optimizer):
+    """Takes up a checkpoint; the update it stands at, and the log."""
+    state = torch.load(path, weights_only=True)
+    kind.module.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    return state["step"], state["log"]
+
+
+def update(kind, optimizer, wavs, step, args):
+    """One update; its loss and details."""
+    torch.manual_seed(step)
+    generator = torch.Generator().manual_seed(step)
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate(step + 1, args)
+    with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
+        loss, details = kind.loss(wavs, generator)
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(kind.module.parameters(), 5.0)
+    optimizer.step()
+    return {"loss": loss, **details}
+
+
 def pretrain(args):
-    """Trains from the last checkpoint on, returns the objective and log."""
+    """Trains from the last checkpoint on; the kind and the log."""
     args.work.mkdir(parents=True, exist_ok=True)
-    objective = new_objective(args.kind, args.work).train()
+    kind = KINDS[args.kind](args)
+    kind.module.train()
     optimizer = torch.optim.AdamW(
-        objective.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=0.01
+        kind.module.parameters(),
+        lr=args.lr,
+        betas=(0.9, 0.98),
+        weight_decay=0.01,
+        fused=True,
     )
-    first, log = 0, []
-    checkpoint = args.work / "checkpoint.pt"
-    if checkpoint.is_file():
-        state = torch.load(checkpoint, weights_only=True)
-        objective.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        first, log = state["step"], state["log"]
     wavs, heldout = read_all(args.speech), read_all([args.heldout])
     hours = sum(map(len, wavs)) / SAMPLE_RATE / 3600
     print(f"{len(wavs)} clips, {hours:.2f} h; {len(heldout)} held out")
+    checkpoint = args.work / "checkpoint.pt"
+    if checkpoint.is_file():
+        first, log = resume(checkpoint, kind, optimizer)
+    else:
+        first, log = 0, []
+        kind.prepare(wavs)
+    earlier = log[-1]["minutes"] if log else 0.0
     begun = time.time()
     bar = tqdm(range(first, args.steps), initial=first, total=args.steps)
     for step in bar:
-        torch.manual_seed(step)
-        generator = torch.Generator().manual_seed(step)
-        batch = draw_batch(wavs, args.seconds, args.batch, generator)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step + 1, args)
-        with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
-            loss, details = loss_and_count(args.kind, objective, batch, step)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(objective.parameters(), 5.0)
-        optimizer.step()
+        details = update(kind, optimizer, wavs, step, args)
         if (step + 1) % args.every == 0 or step + 1 == args.steps:
-            row = {"step": step + 1, "loss": float(loss)}
+            row = {"step": step + 1}
             row.update({key: float(value) for key, value in details.items()})
-            row.update(evaluate(args.kind, objective, heldout, args.seconds))
-            row["minutes"] = (time.time() - begun) / 60
+            row.update(evaluate(kind, heldout))
+            row["minutes"] = earlier + (time.time() - begun) / 60
             log.append(row)
             bar.write(json.dumps({k: round(v, 4) for k, v in row.items()}))
-            save_checkpoint(checkpoint, objective, optimizer, step + 1, log)
-    return objective, log
+            save_checkpoint(checkpoint, kind, optimizer, step + 1, log)
+    return kind, log
 
 
 def halve(folder):
@@ -204,8 +286,8 @@ def halve(folder):
     save_file(weights, path, metadata={"format": "pt"})
 
 
-def draw_curve(path, log, title):
-    """Loss and held-out accuracy against updates."""
+def draw_curve(path, log, kind):
+    """Loss, and what the kind is judged by, against updates."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -213,47 +295,51 @@ def draw_curve(path, log, title):
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.2))
     steps = [row["step"] for row in log]
-    left.plot(steps, [row["loss"] for row in log], label="training")
-    left.plot(steps, [row["heldout_loss"] for row in log], label="held out")
-    left.set(xlabel="updates", ylabel="loss per prediction (nats)")
-    left.legend(frameon=False)
-    right.plot(steps, [100 * row["heldout_accuracy"] for row in log])
-    right.set(xlabel="updates", ylabel="held-out accuracy (%)", ylim=(0, None))
-    figure.suptitle(title)
+    for axes, key in ((left, "loss"), (right, kind.pictured)):
+        axes.plot(steps, [row[key] for row in log], label="training")
+        axes.plot(
+            steps, [row[f"heldout_{key}"] for row in log], label="held out"
+        )
+        axes.set(xlabel="updates", ylabel=key)
+        axes.legend(frameon=False)
+    figure.suptitle(kind.title)
     figure.tight_layout()
     figure.savefig(path, dpi=150)
 
 
+def write_model(kind, log):
+    """The asset, and its curve in docs/."""
+    folder = ROOT / "ser_brain" / "assets" / kind.asset
+    kind.save(folder)
+    halve(folder)
+    name = ROOT / "docs" / kind.asset
+    with name.with_suffix(".csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, log[0])
+        writer.writeheader()
+        writer.writerows(log)
+    draw_curve(name.with_suffix(".png"), log, kind)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("kind", choices=["wav2vec2", "wav2vec"])
+    parser.add_argument("kind", choices=sorted(KINDS))
     parser.add_argument("--speech", nargs="+", required=True)
     parser.add_argument("--heldout", required=True)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument(
+        "--cooldown", type=float, default=0.2, help="share of the updates"
+    )
     parser.add_argument("--every", type=int, default=100)
     parser.add_argument("--bf16", action="store_true")
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--work", type=Path, required=True)
     args = parser.parse_args()
-    objective, log = pretrain(args)
-    folder = ROOT / "ser_brain" / "assets" / f"nano_{args.kind}"
-    model = objective if args.kind == "wav2vec2" else objective.wav2vec
-    if args.kind == "wav2vec2":
-        # A million parameters underfit a corpus of emotions as it is, and
-        # without dropout they train a quarter faster on the CPU.
-        objective.encoder.config.attention_dropout = 0.0
-        objective.encoder.config.hidden_dropout = 0.0
-        objective.encoder.config.feat_proj_dropout = 0.0
-    model.save_pretrained(folder)
-    halve(folder)
-    name = ROOT / "docs" / f"nano_{args.kind}"
-    with name.with_suffix(".csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, log[0])
-        writer.writeheader()
-        writer.writerows(log)
-    draw_curve(name.with_suffix(".png"), log, f"Pretraining nano {args.kind}")
+    torch.set_num_threads(args.threads)
+    kind, log = pretrain(args)
+    write_model(kind, log)
 
 
 if __name__ == "__main__":

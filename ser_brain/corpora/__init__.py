@@ -9,6 +9,7 @@ from ser_brain.corpora.folds import (
     get_fold,
     split_validation,
 )
+from ser_brain.corpora.groups import speaker_groups
 from ser_brain.corpora.manifest import (
     class_names,
     load_manifest,

@@ -13,6 +13,8 @@ import numpy as np
 from ser_brain.errors import InputError
 
 RULES = ("session", "speaker", "fold")
+# The fold that trains on every clip, for a model to be used elsewhere.
+ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ def get_fold(manifest, by, name):
     by : str
         As `folds` takes it.
     name : str or int
-        What people call the fold: 3, "DC".
+        What people call the fold: 3, "DC". "all", where no group is called
+        so, trains on every clip and tests none.
 
     Returns
     -------
@@ -120,6 +123,8 @@ def get_fold(manifest, by, name):
     >>> get_fold(clips, "speaker", "DC").train
     ('b',)
     """
+    if str(name) == ALL and ALL not in _groups(manifest, by):
+        return Fold(ALL, train=tuple(sorted(manifest)), test=())
     every = folds(manifest, by)
     if str(name) not in every:
         raise InputError(

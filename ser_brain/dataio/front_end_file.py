@@ -1,4 +1,4 @@
-"""The front-end cache on disk: one memory-mapped file a corpus and model.
+"""Features on disk: one memory-mapped file for each corpus and model.
 
 ``<key>.f16`` holds the frames of all utterances one after another, fp16,
 little-endian; ``<key>.json`` beside it says where each begins, and the
@@ -39,6 +39,8 @@ class FrontEndFile:
         Hash of all that the features depend on.
     dim : int
         Features of a frame.
+    setting : str
+        The setting that limits the folder, for what is said.
 
     Example
     -------
@@ -53,9 +55,10 @@ class FrontEndFile:
     >>> folder.cleanup()
     """
 
-    def __init__(self, folder, key, dim):
+    def __init__(self, folder, key, dim, setting="front_end_cache_gb"):
         self.folder = Path(folder)
         self.dim = dim
+        self.setting = setting
         self.index_path = self.folder / f"{key}.json"
         self.path = self.folder / f"{key}.f16"
         self.lock_path = self.folder / f"{key}.lock"
@@ -96,10 +99,10 @@ class FrontEndFile:
                 partial.unlink()
             self._make_room(2 * self.dim * frames, gigabytes)
             logger.info(
-                f"front-end cache: {megabytes(2 * self.dim * frames)} of "
-                f"{clips} utterances are computed once, to {self.path}."
+                f"{megabytes(2 * self.dim * frames)} of features of {clips} "
+                f"utterances are computed once, to {self.path}."
             )
-            self._write(tqdm(compute(), "front-end", clips, dynamic_ncols=True))
+            self._write(tqdm(compute(), "features", clips, dynamic_ncols=True))
 
     def open(self):
         """The cache, to be called as ``MemoryCache`` is."""
@@ -143,9 +146,9 @@ class FrontEndFile:
         """Keeps the folder below its limit, and off a full disk."""
         if size > gigabytes * 1e9:
             raise InputError(
-                f"the front-end cache needs {megabytes(size)}, over the "
-                f"--front_end_cache_gb {gigabytes:g}: give more, or "
-                "--front_end_cache off."
+                f"the kept features need {megabytes(size)}, over the "
+                f"--{self.setting} {gigabytes:g}: give more"
+                f"{self._or_else('off')}."
             )
         others = sorted(
             self.folder.glob("*.json"), key=lambda path: path.stat().st_mtime
@@ -155,7 +158,7 @@ class FrontEndFile:
             oldest = others.pop(0)
             logger.info(
                 f"{oldest.with_suffix('.f16')} is removed: the caches would "
-                f"pass --front_end_cache_gb {gigabytes:g}."
+                f"pass --{self.setting} {gigabytes:g}."
             )
             # Who has it open keeps it: the name alone goes.
             oldest.unlink(missing_ok=True)
@@ -164,10 +167,15 @@ class FrontEndFile:
         free = shutil.disk_usage(self.folder).free
         if size > free:
             raise InputError(
-                f"the front-end cache needs {megabytes(size)} in "
+                f"the kept features need {megabytes(size)} in "
                 f"{self.folder}, where {megabytes(free)} are free: free some "
-                "space, or give --front_end_cache memory."
+                f"space{self._or_else('memory')}."
             )
+
+    def _or_else(self, mode):
+        """The other way out, where the setting's cache has modes."""
+        name = self.setting.removesuffix("_gb")
+        return f", or give --{name} {mode}" if name.endswith("cache") else ""
 
     def _write(self, utterances):
         """Frames first, the index when all are there."""

@@ -52,8 +52,10 @@ def utterance_dataset(manifest, ids, data_folder, classes, reader=read_audio):
         What ``{data_root}`` stands for in the manifest.
     classes : list of str
         Class names; an emotion's index is its place here.
-    reader : callable
-        From path to waveform.
+    reader : callable or None
+        From path to waveform. None: nothing is decoded, and a signal is
+        silence of the utterance's length that takes no memory, for steps that
+        read features which are kept.
 
     Returns
     -------
@@ -68,9 +70,17 @@ def utterance_dataset(manifest, ids, data_folder, classes, reader=read_audio):
         entry["label"] = index[entry["emotion"]]
         entries[key] = entry
     dataset = DynamicItemDataset(entries)
-    dataset.add_dynamic_item(reader, takes="wav", provides="signal")
+    if reader is None:
+        dataset.add_dynamic_item(silence, takes="duration", provides="signal")
+    else:
+        dataset.add_dynamic_item(reader, takes="wav", provides="signal")
     dataset.set_output_keys(["id", "signal", "label", "speaker", "duration"])
     return dataset
+
+
+def silence(seconds):
+    """Zeros of shape (samples,) that share one number's memory."""
+    return torch.zeros(1).expand(sample_count(seconds))
 
 
 def as_list(items):

@@ -51,6 +51,16 @@ def classifier_stage(outline, adapted=None):
     )
 
 
+def frozen_stage(outline):
+    """The head over a frozen encoder's layers."""
+    fold = outline.fold
+    return outline.stage(
+        "classifier",
+        outline.folder,
+        outline.key("frozen", (*fold.train, *fold.test), fold.name),
+    )
+
+
 def chain(outline) -> list[Stage]:
     """The stages of a run in order, as the sections of its yaml say.
 
@@ -75,4 +85,6 @@ def chain(outline) -> list[Stage]:
     stages = [states, clusters, adapted]
     if "fine_tuning" in sections:
         stages.append(classifier_stage(outline, adapted))
+    if "frozen" in sections:
+        stages.append(frozen_stage(outline))
     return [stage for stage in stages if stage is not None]

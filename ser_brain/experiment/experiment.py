@@ -133,8 +133,12 @@ class Experiment(Outline):
         sb.utils.seed.seed_everything(seed)
         return self.settings.section(name)
 
-    def dataset(self, ids):
-        """Decoded utterances as a SpeechBrain dataset."""
+    def dataset(self, ids, decodes=True):
+        """Utterances as a SpeechBrain dataset, decoded or not."""
+        if not decodes:
+            return utterance_dataset(
+                self.manifest, ids, self.data_folder, self.classes, None
+            )
         hours = float(self.settings.get("audio_cache_hours"))
         reader = read_audio if hours == 0 else self._cached_reader(hours)
         return utterance_dataset(
@@ -147,16 +151,16 @@ class Experiment(Outline):
             self._reader = CachedReader(hours)
         return self._reader
 
-    def loader(self, ids, sampler=None, batch_size=1):
+    def loader(self, ids, sampler=None, batch_size=1, decodes=True):
         """Batches of utterances, by a sampler or in order."""
-        workers = int(self.settings.get("num_workers"))
+        workers = int(self.settings.get("num_workers")) if decodes else 0
         order = (
             {"batch_sampler": sampler}
             if sampler is not None
             else {"batch_size": batch_size}
         )
         return SaveableDataLoader(
-            self.dataset(ids),
+            self.dataset(ids, decodes),
             collate_fn=as_list,
             num_workers=workers,
             persistent_workers=workers > 0,

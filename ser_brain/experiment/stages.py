@@ -17,22 +17,26 @@ from ser_brain.brains import (
     ClusterBrain,
     ContrastiveBrain,
     EmotionStateBrain,
+    FrozenBrain,
     UtteranceBrain,
 )
 from ser_brain.clustering import FrameFile, PseudoLabels
-from ser_brain.corpora import split_validation
+from ser_brain.corpora import speaker_groups, split_validation
 from ser_brain.dataio.utterances import padded
 from ser_brain.experiment.chain import (
     adapted_stage,
     classifier_stage,
     clusters_stage,
+    frozen_stage,
     states_stage,
 )
+from ser_brain.experiment.layer_features import layer_features
 from ser_brain.experiment.results import write_results
 from ser_brain.experiment.training import class_weights, fit, throughput
 from ser_brain.files import write_atomically
 from ser_brain.inference.classifier import save_classifier
 from ser_brain.lobes.wav2vec import EmotionStateEncoder
+from ser_brain.nnet.layer_heads import CrossFitting
 
 FRAME_RATE = 50.0
 
@@ -258,21 +262,92 @@ def fine_tune(experiment, adapted=None, brain_class=UtteranceBrain):
         loader = experiment.loader(
             fold.test, batch_size=section["test_batch_size"]
         )
-        brain.evaluate(loader)
-        if if_main_process():
-            text = json.dumps(brain.posteriors)
-            write_atomically(stage.folder / "posteriors.json", text)
-            save_classifier(
-                stage.folder,
-                brain.bare("encoder"),
-                brain.bare("head"),
-                experiment.classes,
-                **experiment.describe(),
-            )
+        test_and_save(
+            experiment,
+            stage,
+            brain,
+            loader,
+            brain.bare("encoder"),
+            brain.bare("head"),
+        )
         return throughput(brain)
 
     experiment.run_stage(stage, work)
-    if not if_main_process():
+    return tested_results(experiment, stage)
+
+
+def test_and_save(experiment, stage, brain, loader, encoder, head):
+    """Posteriors of the test part, and the classifier for later use."""
+    if experiment.fold.test:
+        brain.evaluate(loader)
+    if if_main_process():
+        posteriors = getattr(brain, "posteriors", {})
+        text = json.dumps(posteriors)
+        write_atomically(stage.folder / "posteriors.json", text)
+        save_classifier(
+            stage.folder,
+            encoder,
+            head,
+            experiment.classes,
+            **experiment.describe(),
+        )
+
+
+def tested_results(experiment, stage):
+    """The result files of a finished classifier, on the main process."""
+    if not if_main_process() or not experiment.fold.test:
         return None
     text = (stage.folder / "posteriors.json").read_text(encoding="utf-8")
     return write_results(experiment, json.loads(text), stage.key)
+
+
+def train_head(experiment, brain_class=FrozenBrain):
+    """Trains a head over the layers of a frozen encoder and tests it.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        The run.
+    brain_class : type
+        The Brain, for those who change one thing.
+
+    Returns
+    -------
+    dict
+        The content of metrics.json, on the main process.
+    """
+    fold = experiment.fold
+    stage = frozen_stage(experiment)
+
+    def work():
+        section = experiment.section("frozen")
+        device = experiment.run_opts.device
+        encoder = section["encoder"]
+        head = section["head"](
+            dim=encoder.dim, n_layers=len(encoder.layer_stack) + 1
+        )
+        groups = speaker_groups(experiment.manifest, fold.train)
+        heads = CrossFitting(head, 1 + max(groups.values()))
+        section.update(modules={"heads": heads}, prefix="head_")
+        features = layer_features(experiment, section)
+        heads.measure(
+            [features(key, section["speeds"][0]) for key in fold.train]
+        )
+        brain = fit(
+            brain_class,
+            experiment,
+            section,
+            stage,
+            fold.train,
+            class_weights=class_weights(experiment, fold.train, device),
+            layer_features=features,
+            groups=groups,
+        )
+        loader = experiment.loader(fold.test, batch_size=32, decodes=False)
+        head = brain.bare("heads").head
+        test_and_save(experiment, stage, brain, loader, encoder, head)
+        weights = [round(each, 4) for each in head.layer_weights.tolist()]
+        return {**throughput(brain), "layer_weights": weights}
+
+    experiment.run_stage(stage, work)
+    return tested_results(experiment, stage)

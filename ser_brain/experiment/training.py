@@ -43,16 +43,17 @@ def update_sampler(experiment, section, stage, ids):
         seed=section["seed"],
         rank=rank,
         world=world,
-        setting=SETTINGS_PREFIX[stage.name] + size,
+        setting=section.get("prefix", SETTINGS_PREFIX[stage.name]) + size,
     )
 
 
 def check_dim(experiment, encoder, stage):
     """Refuses heads of another size than the encoder they sit on."""
     is_first = stage.name == "emotion_states"
-    setting = "wav2vec_dim" if is_first else "wav2vec2_dim"
+    setting = "wav2vec_dim" if is_first else "encoder_dim"
     told = experiment.settings.get(setting)
-    if told != encoder.dim:
+    # Unless it is given, the yaml reads it from the encoder itself.
+    if isinstance(told, int) and told != encoder.dim:
         raise InputError(
             f"--{setting} is {told}, but the encoder has {encoder.dim} "
             f"features a frame: give --{setting} {encoder.dim}."
@@ -99,7 +100,9 @@ def assemble(brain_class, experiment, section, stage, ids, validates, **more):
         per_epoch, epochs = len(sampler), section["epochs"]
         updates = per_epoch * epochs
     counter = EpochCounter(epochs)
-    loader = experiment.loader(ids, sampler)
+    loader = experiment.loader(
+        ids, sampler, decodes="layer_features" not in more
+    )
     recoverables = {**section["modules"], "counter": counter, "loader": loader}
     hparams = {
         **section,

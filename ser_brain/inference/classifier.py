@@ -15,8 +15,9 @@ from safetensors.torch import load_file, save
 
 from ser_brain.errors import InputError
 from ser_brain.files import write_atomically
-from ser_brain.lobes.wav2vec2 import Wav2Vec2
+from ser_brain.lobes import load_encoder
 from ser_brain.nnet.heads import UtteranceHead
+from ser_brain.nnet.layer_heads import layer_head
 
 FORMAT = "ser_brain-classifier-1"
 # All that a missing, cut or edited file leads to: a state of other names or
@@ -39,9 +40,9 @@ def save_classifier(folder, encoder, head, classes, **provenance):
     folder : str or pathlib.Path
         The folder to write to; other files in it stay. A reader finds a
         whole classifier there, or none.
-    encoder : ser_brain.lobes.wav2vec2.Wav2Vec2
+    encoder : ser_brain.lobes.encoder.Encoder
         The fine-tuned encoder.
-    head : ser_brain.nnet.heads.UtteranceHead
+    head : UtteranceHead or LayerHead
         The trained head.
     classes : list of str
         Class names in the order of the head's logits.
@@ -56,6 +57,7 @@ def save_classifier(folder, encoder, head, classes, **provenance):
     Example
     -------
     >>> from transformers import Wav2Vec2Config, Wav2Vec2Model
+    >>> from ser_brain.lobes.wav2vec2 import Wav2Vec2
     >>> config = Wav2Vec2Config(
     ...     hidden_size=8,
     ...     num_hidden_layers=1,
@@ -120,9 +122,9 @@ def load_classifier(folder):
 
     Returns
     -------
-    encoder : ser_brain.lobes.wav2vec2.Wav2Vec2
+    encoder : ser_brain.lobes.encoder.Encoder
         On the CPU, fp32.
-    head : ser_brain.nnet.heads.UtteranceHead
+    head : UtteranceHead or LayerHead
         On the CPU, fp32.
     description : dict
         format, classes, head and where it came from.
@@ -142,14 +144,21 @@ def load_classifier(folder):
     folder = Path(folder)
     description = _read_description(folder / "classifier.json")
     try:
-        head = UtteranceHead.from_config(description["head"])
+        head = _head(description["head"])
         head.load_state_dict(load_file(folder / "head.safetensors"))
-        encoder = Wav2Vec2(_existing(folder / "encoder"))
+        encoder = load_encoder(_existing(folder / "encoder"))
     except UNREADABLE as error:
         raise _damaged(folder, error) from error
     if encoder.dim != head.dim or head.n_classes != len(description["classes"]):
         raise _damaged(folder, "its parts do not fit each other")
     return encoder, head, description
+
+
+def _head(config):
+    """The head of a description: over all layers, or over the last one."""
+    if "fusion" in config:
+        return layer_head(**config)
+    return UtteranceHead.from_config(config)
 
 
 def _existing(folder):

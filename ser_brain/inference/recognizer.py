@@ -15,6 +15,7 @@ from ser_brain.inference.reading import (
     header_samples,
     padded_batches,
 )
+from ser_brain.nnet.layer_heads import LayerHead
 from ser_brain.nnet.lengths import sample_counts
 
 CLASSIFIER = Path("save", "classifier")
@@ -27,10 +28,10 @@ class EmotionRecognizer(nn.Module):
 
     Arguments
     ---------
-    encoder : ser_brain.lobes.wav2vec2.Wav2Vec2
+    encoder : ser_brain.lobes.encoder.Encoder
         From waveforms to frames. It normalises them itself if it must.
-    head : ser_brain.nnet.heads.UtteranceHead
-        From frames to logits.
+    head : UtteranceHead or LayerHead
+        From the last layer's frames, or from those of all, to logits.
     classes : list of str
         Class names in the order of the logits.
 
@@ -65,6 +66,7 @@ class EmotionRecognizer(nn.Module):
             )
         self.encoder = encoder
         self.head = head
+        self.reads_layers = isinstance(head, LayerHead)
         self.classes = list(classes)
         self.eval()
 
@@ -146,8 +148,9 @@ class EmotionRecognizer(nn.Module):
         wavs = torch.atleast_2d(wavs).to(device, torch.float32)
         wav_lens = None if wav_lens is None else wav_lens.to(device)
         samples = sample_counts(wavs, wav_lens)
-        frames = self.encoder(wavs, wav_lens)
-        logits = self.head(frames, self.encoder.frame_lengths(samples))
+        encode = self.encoder.layers if self.reads_layers else self.encoder
+        lengths = self.encoder.frame_lengths(samples)
+        logits = self.head(encode(wavs, wav_lens), lengths)
         posteriors = logits.softmax(dim=-1)
         score, index = posteriors.max(dim=-1)
         label = [self.classes[position] for position in index.tolist()]

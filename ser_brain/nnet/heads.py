@@ -5,17 +5,6 @@ from torch import nn
 
 from ser_brain.nnet import pooling as poolings
 
-# A saved head names its pooling; only these names are ever built from a file.
-POOLINGS = {
-    kind.__name__: kind
-    for kind in (
-        poolings.AveragePooling,
-        poolings.StatisticsPooling,
-        poolings.AttentivePooling,
-        poolings.LSTMPooling,
-    )
-}
-
 
 def tanh_classifier(dim, hidden, n_classes):
     """Linear, tanh, Linear: the small classifier of P-TAPT's three heads.
@@ -138,10 +127,7 @@ class UtteranceHead(nn.Module):
         return {
             "dim": self.dim,
             "n_classes": self.n_classes,
-            "pooling": {
-                "name": type(self.pooling).__name__,
-                "arguments": self.pooling.arguments(),
-            },
+            "pooling": poolings.described(self.pooling),
             "hidden": self.hidden,
             "relu_frames": self.relu_frames,
             "drop_last_frame": self.drop_last_frame,
@@ -180,7 +166,7 @@ class UtteranceHead(nn.Module):
                 f"a head's configuration has the keys {sorted(config)}: "
                 f"they must be {sorted(expected)}."
             )
-        return cls(**{**config, "pooling": _build_pooling(config["pooling"])})
+        return cls(**{**config, "pooling": poolings.build(config["pooling"])})
 
 
 class FrameHead(nn.Module):
@@ -261,20 +247,3 @@ def _without_last_frame(x, lengths):
     if lengths is None:
         lengths = torch.full((x.size(0),), x.size(1), device=x.device)
     return (lengths - 1).clamp(min=1)
-
-
-def _build_pooling(config):
-    """One of this toolkit's poolings from its name and arguments."""
-    kind = POOLINGS.get(config["name"])
-    if kind is None:
-        raise ValueError(
-            f"the head's pooling is {config['name']!r}: it must be one of "
-            f"{', '.join(POOLINGS)}."
-        )
-    try:
-        return kind(**config["arguments"])
-    except TypeError as error:
-        raise ValueError(
-            f"{config['name']} cannot be built from {config['arguments']}: "
-            f"{error}."
-        ) from error

@@ -277,3 +277,60 @@ def _same_dim(pooling, given, built_for):
             f"{built_for}, but the frames have {given}: give it dim={given}."
         )
     return given
+
+
+# A saved head names its pooling; only these names are ever built from a file.
+POOLINGS = {
+    kind.__name__: kind
+    for kind in (
+        AveragePooling,
+        StatisticsPooling,
+        AttentivePooling,
+        LSTMPooling,
+    )
+}
+
+
+def described(pooling):
+    """A pooling's name and arguments, as JSON can hold them.
+
+    Example
+    -------
+    >>> described(AveragePooling())
+    {'name': 'AveragePooling', 'arguments': {}}
+    """
+    name = type(pooling).__name__
+    return {"name": name, "arguments": pooling.arguments()}
+
+
+def build(description):
+    """One of this toolkit's poolings from what `described` answered.
+
+    Arguments
+    ---------
+    description : dict
+        `name` and `arguments`, perhaps read from a file.
+
+    Raises
+    ------
+    ValueError
+        If there is no such pooling, or it takes other arguments.
+
+    Example
+    -------
+    >>> build({"name": "StatisticsPooling", "arguments": {"eps": 1e-6}}).eps
+    1e-06
+    """
+    kind = POOLINGS.get(description["name"])
+    if kind is None:
+        raise ValueError(
+            f"the head's pooling is {description['name']!r}: it must be one "
+            f"of {', '.join(POOLINGS)}."
+        )
+    try:
+        return kind(**description["arguments"])
+    except TypeError as error:
+        raise ValueError(
+            f"{description['name']} cannot be built from "
+            f"{description['arguments']}: {error}."
+        ) from error

@@ -1,0 +1,26 @@
+"""Recipe for a head over the layers of a frozen encoder, on SAVEE.
+
+To run it:
+
+    python recipes/SAVEE/train_frozen.py hparams/frozen.yaml --fold JE
+
+The corpus is taken from --data_folder or SAVEE_ROOT; without either, the
+embedded mini corpus is used at nano scale. README.md beside this file has the
+figures.
+"""
+
+import sys
+
+from savee_prepare import prepare_savee
+
+from ser_brain.experiment import run_recipe
+from ser_brain.experiment.stages import train_head
+
+
+def train(experiment):
+    """Keeps every layer's features, then trains and tests the head."""
+    train_head(experiment)
+
+
+if __name__ == "__main__":
+    sys.exit(run_recipe(train, "SAVEE", prepare_savee))

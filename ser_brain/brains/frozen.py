@@ -1,0 +1,99 @@
+"""Heads on a frozen encoder's layers, from features that are kept."""
+
+from types import SimpleNamespace
+
+import torch
+from speechbrain import Stage
+
+from ser_brain.brains.base import ObjectiveBrain
+from ser_brain.nnet.losses import IGNORED, weighted_cross_entropy_terms
+
+
+class FrozenBrain(ObjectiveBrain):
+    """Trains a head over an encoder's layers; the encoder is not run.
+
+    With ``PosteriorFusionHead`` the classifier of each layer is trained
+    alone, and the weights of the layers on utterances of speakers that the
+    classifiers have not heard (``CrossFitting``). Weights that are learned on
+    the classifiers' own utterances prefer the low layers, which tell few
+    speakers apart very well. With ``FrameFusionHead`` (Pepino et al.) all is
+    learned together.
+
+    Module: heads (``CrossFitting``). More in ``hparams``: class_weights,
+    layer_features (from an utterance's id and a speed to its kept features),
+    speeds, groups (id to the number of its group of speakers). After
+    ``evaluate``, ``posteriors`` holds one row per utterance.
+    """
+
+    def ready(self, utterances, stage):
+        """Training: features at a random speed. Else: at the first speed."""
+        if stage == Stage.TRAIN:
+            return super().ready(utterances, stage)
+        speed = self.hparams.speeds[0]
+        return [self.with_features(one, speed) for one in utterances]
+
+    def crop_samples(self, utterances):
+        """Nothing is cropped: features are those of whole utterances."""
+        return None
+
+    def drawn(self, utterance, samples, generator):
+        """The features of an utterance at one of the speeds."""
+        speeds = self.hparams.speeds
+        drawn = int(torch.randint(len(speeds), (), generator=generator))
+        return self.with_features(utterance, speeds[drawn])
+
+    def with_features(self, utterance, speed):
+        """An utterance with its kept features and its group."""
+        features = self.hparams.layer_features(utterance.id, speed)
+        group = self.hparams.groups.get(utterance.id, -1)
+        more = {"features": features, "frames": len(features), "group": group}
+        return SimpleNamespace(**vars(utterance), **more)
+
+    def denominators(self, utterances):
+        """Sums of class weights: all, then those that each witness learns."""
+        labels = torch.tensor([one.label for one in utterances])
+        groups = torch.tensor([one.group for one in utterances])
+        weights = self.hparams.class_weights.cpu()[labels]
+        witnesses = range(len(self.bare("heads").witnesses))
+        learned = [weights[groups != group].sum() for group in witnesses]
+        return torch.stack([weights.sum(), *learned])
+
+    def compute_forward(self, batch, stage):
+        """What ``CrossFitting`` answers; in a test the head's posteriors."""
+        if stage == Stage.TRAIN:
+            return self.modules.heads(batch.features, batch.frames, batch.group)
+        return self.bare("heads").head.from_kept(batch.features, batch.frames)
+
+    def compute_objectives(self, outputs, batch, stage):
+        """Cross-entropies, weighted by class; keeps a test's posteriors."""
+        if stage != Stage.TRAIN:
+            rows = outputs.exp().cpu().tolist()
+            self.posteriors.update(zip(batch.id, rows))
+            return self.mean(self.terms(outputs, batch.label)[None], batch)
+        own, witnessed, fused = outputs
+        whole = self.terms(fused, batch.label)
+        if own is not None:
+            whole = whole + self.layer_terms(own, batch.label)
+        numerators = [whole]
+        for group, heard in enumerate(witnessed):
+            labels = batch.label.masked_fill(batch.group == group, IGNORED)
+            numerators.append(self.layer_terms(heard, labels))
+        return self.mean(torch.stack(numerators), batch)
+
+    def layer_terms(self, log_posteriors, labels):
+        """Sum over layers of the cross-entropies of each alone."""
+        layers = log_posteriors.shape[1]
+        labels = labels[:, None].expand(-1, layers)
+        return self.terms(log_posteriors, labels)
+
+    def terms(self, log_posteriors, labels):
+        """Summed cross-entropies, each times the weight of its class."""
+        return weighted_cross_entropy_terms(
+            log_posteriors, labels, self.hparams.class_weights
+        )[0]
+
+    def on_stage_start(self, stage, epoch=None):
+        """Starts a test with no posteriors."""
+        super().on_stage_start(stage, epoch)
+        if stage == Stage.TEST:
+            self.posteriors = {}

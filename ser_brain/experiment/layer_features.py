@@ -1,0 +1,129 @@
+"""Features of a frozen encoder's layers: computed once for a corpus."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from speechbrain.utils.distributed import run_on_main
+from torchaudio.functional import resample
+
+from ser_brain.corpora import manifest_key
+from ser_brain.dataio.audio import sample_count
+from ser_brain.dataio.front_end_file import FrontEndFile
+from ser_brain.errors import InputError
+from ser_brain.experiment.settings import fingerprint
+
+FOLDER = "layer_features"
+# A speed is played by resampling from so many samples.
+STEPS = 100
+
+
+def played(signal, speed):
+    """A waveform played at another speed, its pitch with it.
+
+    Arguments
+    ---------
+    signal : torch.Tensor
+        Shape (samples,).
+    speed : float
+        1.1 is a tenth faster and higher. A multiple of 0.01.
+
+    Example
+    -------
+    >>> len(played(torch.zeros(1100), 1.1))
+    1000
+    """
+    if speed == 1:
+        return signal
+    return resample(signal, round(STEPS * speed), STEPS)
+
+
+def layer_features(experiment, section):
+    """What the head keeps of every utterance of the corpus, at each speed.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        The run. The features lie in ``layer_features/`` of the corpus'
+        results, are shared by all folds and seeds, and hold training and
+        test parts alike: what a frozen encoder makes of a clip is learned
+        from none.
+    section : dict
+        The instantiated section: encoder, speeds, and the head in
+        ``modules``.
+
+    Returns
+    -------
+    callable
+        From an utterance's id and a speed to the features, fp16.
+
+    Raises
+    ------
+    InputError
+        If they do not fit ``layer_features_gb`` or the disk, or are not
+        finite in fp16.
+    """
+    encoder = section["encoder"].to(experiment.run_opts.device).eval()
+    head = section["modules"]["heads"].head
+    speeds = section["speeds"]
+    parts = [
+        fingerprint(experiment.settings.value("encoder")),
+        manifest_key(experiment.manifest),
+        json.dumps([speeds, kept_form(head)]),
+    ]
+    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    folder = Path(experiment.settings.get("results"), experiment.name, FOLDER)
+    width = head.pooling.output_dim(head.dim)
+    if not head.keeps_vectors:
+        width = head.n_layers * head.dim
+    file = FrontEndFile(folder, key, width, setting="layer_features_gb")
+    ids = list(experiment.manifest)
+
+    def compute():
+        device = experiment.run_opts.device
+        for (utterance,) in experiment.loader(ids):
+            for speed in speeds:
+                signal = played(utterance.signal, speed).to(device)
+                kept = kept_features(encoder, head, signal)
+                yield f"{utterance.id}@{speed}", kept
+
+    args = [compute, rows(experiment, encoder, head) * len(speeds)]
+    args += [len(ids) * len(speeds), float(section["layer_features_gb"])]
+    run_on_main(file.ensure, args=args)
+    features = file.open()
+
+    def kept(name, speed):
+        flat = features(f"{name}@{speed}", lambda: None)
+        if head.keeps_vectors:
+            return flat
+        return flat.view(len(flat), head.n_layers, head.dim)
+
+    return kept
+
+
+def kept_form(head):
+    """What of a head decides the form of what is kept."""
+    return head.config()["pooling"] if head.keeps_vectors else "frames"
+
+
+@torch.no_grad()
+def kept_features(encoder, head, signal):
+    """What the head keeps of one utterance, fp16 on the CPU, 2 dimensions."""
+    layers = encoder.layers(signal[None])[:, 0].float()
+    kept = head.keep(layers).flatten(1).half().cpu()
+    if not bool(kept.isfinite().all()):
+        raise InputError(
+            "the features of the encoder's layers are not finite in fp16: "
+            "give another --encoder."
+        )
+    return kept
+
+
+def rows(experiment, encoder, head):
+    """Rows of the file at one speed: layers, or about so many frames."""
+    entries = experiment.manifest.values()
+    if head.keeps_vectors:
+        return len(entries) * head.n_layers
+    lengths = [sample_count(entry["duration"]) for entry in entries]
+    return sum(map(encoder.frame_lengths, lengths))
