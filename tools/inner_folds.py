@@ -66,7 +66,9 @@ def main():
     parser.add_argument("--folds", help="outer folds, by commas; default all")
     parser.add_argument("--try", dest="tries", action="append", default=[])
     parser.epilog = "What follows -- is given to every run."
-    words, _, common = " ".join(map(shlex.quote, sys.argv[1:])).partition(" -- ")
+    words, _, common = " ".join(map(shlex.quote, sys.argv[1:])).partition(
+        " -- "
+    )
     args = parser.parse_args(shlex.split(words))
     args.common = shlex.split(common)
     outline = Outline([args.yaml, *args.common], args.corpus)

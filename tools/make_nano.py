@@ -237,8 +237,9 @@ def update(kind, optimizer, wavs, step, args):
         loss, details = kind.loss(wavs, generator)
     optimizer.zero_grad()
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(kind.module.parameters(), 5.0)
-    optimizer.step()
+    norm = torch.nn.utils.clip_grad_norm_(kind.module.parameters(), 5.0)
+    if bool(norm.isfinite()):
+        optimizer.step()
     return {"loss": loss, **details}
 
 

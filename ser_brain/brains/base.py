@@ -10,7 +10,7 @@ import torch
 from ser_brain.dataio.audio import SAMPLE_RATE, sample_count
 from ser_brain.dataio.batches import data_parallel, mixed_seed, seeded
 from ser_brain.dataio.budget import MicroBatchBudget
-from ser_brain.dataio.front_end import encoded
+from ser_brain.dataio.front_end import at_speed, encoded
 from ser_brain.dataio.utterances import micro_batches, padded
 from ser_brain.errors import InputError
 
@@ -50,6 +50,8 @@ class ObjectiveBrain(sb.Brain):
         self.trained_seconds = 0.0
         self.trained_wall = 0.0
         self.train_loss = 0.0
+        # At which a test plays its utterances.
+        self.test_speed = 1.0
 
     def drawn(self, utterance, samples, generator):
         """Crops an utterance and draws its masks.
@@ -122,7 +124,12 @@ class ObjectiveBrain(sb.Brain):
             for one, place in zip(utterances, places)
         ]
 
-    def frozen_features(self, utterance, keeps=True):
+    def drawn_speed(self, generator):
+        """One of the speeds at which training plays its utterances."""
+        speeds = self.hparams.speeds
+        return speeds[int(torch.randint(len(speeds), (), generator=generator))]
+
+    def frozen_features(self, utterance, keeps=True, speed=1):
         """What the frozen front-end gives for an utterance, from its cache.
 
         Arguments
@@ -131,6 +138,8 @@ class ObjectiveBrain(sb.Brain):
             Holds ``id`` and ``signal``.
         keeps : bool
             Whether the signal is the same in every epoch.
+        speed : float
+            At which the signal is played.
 
         Returns
         -------
@@ -149,7 +158,9 @@ class ObjectiveBrain(sb.Brain):
 
         if not keeps:
             return compute()
-        features = self.hparams.front_end(utterance.id, compute)
+        features = self.hparams.front_end(
+            at_speed(utterance.id, speed), compute
+        )
         frames = encoder.frame_lengths(len(utterance.signal))
         if len(features) != frames:
             raise InputError(

@@ -1,4 +1,4 @@
-"""P1 of P-TAPT: wav2vec 1.0 learns states that tell emotions apart."""
+"""P1 of P-TAPT: an encoder learns states that tell emotions apart."""
 
 import torch
 from speechbrain import Stage
@@ -11,9 +11,9 @@ from ser_brain.nnet.losses import weighted_cross_entropy_terms
 class EmotionStateBrain(ObjectiveBrain):
     """Frame and utterance classification together.
 
-    Modules: encoder (``EmotionStateEncoder``), frame_head (``FrameHead``),
-    utterance_head (``UtteranceHead`` over a BiLSTM). More in ``hparams``:
-    class_weights.
+    Modules: encoder (``lobes.state_encoder.StateEncoder``), frame_head
+    (``FrameHead``), utterance_head (``UtteranceHead`` over a BiLSTM). More in
+    ``hparams``: class_weights.
     """
 
     def crop_samples(self, utterances):
@@ -29,17 +29,14 @@ class EmotionStateBrain(ObjectiveBrain):
         return super().ready(utterances, stage)
 
     def drawn(self, utterance, samples, generator):
-        """A random crop with the masks of its extractor features."""
-        encoder = self.bare("encoder")
+        """A random crop with the masks of its frames and features."""
         utterance = random_crop(utterance, samples, generator)
-        if encoder.span_mask is not None:
-            frames = encoder.wav2vec.feature_lengths(len(utterance.signal))
-            time_mask, feature_mask = encoder.span_mask(
-                [frames], encoder.wav2vec.feature_dim, generator
-            )
-            utterance.time_mask = time_mask[0]
-            if feature_mask is not None:
-                utterance.feature_mask = feature_mask[0]
+        masks = self.bare("encoder").draw_masks(
+            len(utterance.signal), generator
+        )
+        for name, mask in zip(("time_mask", "feature_mask"), masks):
+            if mask is not None:
+                setattr(utterance, name, mask)
         return utterance
 
     def denominators(self, utterances):
@@ -54,13 +51,15 @@ class EmotionStateBrain(ObjectiveBrain):
 
     def compute_forward(self, batch, stage):
         """Logits of frames (batch, frames, classes) and of utterances."""
+        encoder = self.bare("encoder")
         states = self.modules.encoder(
             batch.wavs,
             batch.wav_lens,
             time_mask=getattr(batch, "time_mask", None),
             feature_mask=getattr(batch, "feature_mask", None),
+            keep=self.keep_layers(encoder, stage),
         )
-        lengths = self.bare("encoder").frame_lengths(batch.samples)
+        lengths = encoder.frame_lengths(batch.samples)
         frame_logits = self.modules.frame_head(states)
         utterance_logits = self.modules.utterance_head(states, lengths)
         return frame_logits, utterance_logits, lengths

@@ -26,11 +26,10 @@ class FrozenBrain(ObjectiveBrain):
     """
 
     def ready(self, utterances, stage):
-        """Training: features at a random speed. Else: at the first speed."""
+        """Training: features at a random speed. Else: at the test's."""
         if stage == Stage.TRAIN:
             return super().ready(utterances, stage)
-        speed = self.hparams.speeds[0]
-        return [self.with_features(one, speed) for one in utterances]
+        return [self.with_features(one, self.test_speed) for one in utterances]
 
     def crop_samples(self, utterances):
         """Nothing is cropped: features are those of whole utterances."""
@@ -38,9 +37,7 @@ class FrozenBrain(ObjectiveBrain):
 
     def drawn(self, utterance, samples, generator):
         """The features of an utterance at one of the speeds."""
-        speeds = self.hparams.speeds
-        drawn = int(torch.randint(len(speeds), (), generator=generator))
-        return self.with_features(utterance, speeds[drawn])
+        return self.with_features(utterance, self.drawn_speed(generator))
 
     def with_features(self, utterance, speed):
         """An utterance with its kept features and its group."""

@@ -4,6 +4,7 @@ import torch
 from speechbrain import Stage
 
 from ser_brain.brains.base import ObjectiveBrain
+from ser_brain.dataio.audio import played
 from ser_brain.dataio.batches import global_seed
 from ser_brain.dataio.utterances import with_signal
 from ser_brain.nnet.losses import weighted_cross_entropy_terms
@@ -20,9 +21,12 @@ class UtteranceBrain(ObjectiveBrain):
 
     def ready(self, utterances, stage):
         """Training: the first seconds, augmented, masks. Else: whole."""
-        if stage != Stage.TRAIN:
-            return utterances
-        return super().ready(utterances, stage)
+        if stage == Stage.TRAIN:
+            return super().ready(utterances, stage)
+        return [
+            with_signal(one, played(one.signal, self.test_speed))
+            for one in utterances
+        ]
 
     def augmented(self, signal, generator):
         """A signal of shape (samples,) as ``augment`` changes it.
@@ -39,12 +43,13 @@ class UtteranceBrain(ObjectiveBrain):
     def drawn(self, utterance, samples, generator):
         """An utterance, cut to its start and augmented, with its masks."""
         encoder = self.bare("encoder")
-        signal = utterance.signal[:samples]
+        speed = self.drawn_speed(generator)
+        signal = played(utterance.signal, speed)[:samples]
         if self.hparams.augment is not None:
             signal = self.augmented(signal, generator)
         utterance = with_signal(utterance, signal)
         if self.hparams.front_end is not None:
-            utterance.features = self.frozen_features(utterance)
+            utterance.features = self.frozen_features(utterance, speed=speed)
         if encoder.span_mask is not None:
             lengths = [encoder.frame_lengths(len(signal))]
             time_mask, feature_mask = encoder.span_mask(

@@ -30,7 +30,7 @@ class PseudoLabels:
     n_clusters : tuple of int
         The k of each k-means.
     frame_rate : float
-        Frames per second, 50.0 for wav2vec 2.0.
+        Frames per second: 50.0, as of the encoder that is adapted.
     model_key : str
         Key of the models (encoder and k-means) that made the labels.
     labels : dict
@@ -79,9 +79,9 @@ class PseudoLabels:
     def frames(self, name, start, count):
         """The labels of a crop, as long as asked for.
 
-        The emotion-state encoder can give a frame less than wav2vec 2.0 at
-        the end of an utterance; frames beyond its last are -100, which no
-        loss counts.
+        Near the end of an utterance the encoder of emotion states may give
+        fewer frames than the encoder that is adapted, or more: frames beyond
+        its last are -100, which no loss counts, and further labels are cut.
 
         Arguments
         ---------

@@ -7,6 +7,8 @@ from torchaudio.functional import resample
 from ser_brain.errors import InputError
 
 SAMPLE_RATE = 16000
+# A speed is played by resampling to so many samples.
+STEPS = 100
 # What soundfile raises: a stream of unknown length is a ValueError to it, a
 # file without a header a TypeError.
 UNREADABLE = (soundfile.LibsndfileError, OSError, RuntimeError)
@@ -22,6 +24,38 @@ def sample_count(seconds):
     8000
     """
     return int(seconds * SAMPLE_RATE)
+
+
+def played(signal, speed):
+    """A waveform played at another speed, its pitch with it.
+
+    Arguments
+    ---------
+    signal : torch.Tensor
+        Shape (samples,).
+    speed : float
+        1.1 is a tenth faster and higher; a multiple of 0.01.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape (samples / speed,).
+
+    Raises
+    ------
+    InputError
+        If the speed is not between 0.5 and 2.
+
+    Example
+    -------
+    >>> len(played(torch.zeros(1100), 1.1))
+    1000
+    """
+    if not 0.5 <= speed <= 2:
+        raise InputError(f"a speed is {speed}: give factors from 0.5 to 2.")
+    if speed == 1:
+        return signal
+    return resample(signal, round(STEPS * speed), STEPS)
 
 
 def read_audio(path, sample_rate=SAMPLE_RATE):

@@ -51,6 +51,17 @@ def cache_mode(value):
     return mode
 
 
+def at_speed(name, speed):
+    """The name under which an utterance is kept that is played at a speed.
+
+    Example
+    -------
+    >>> at_speed("DC_a01", 1.0), at_speed("DC_a01", 0.9)
+    ('DC_a01', 'DC_a01@0.9')
+    """
+    return name if speed == 1 else f"{name}@{speed:g}"
+
+
 @torch.no_grad()
 def encoded(encoder, signal, device):
     """What is kept of one utterance.

@@ -12,20 +12,29 @@ from ser_brain.dataio.front_end import cache_mode
 from ser_brain.errors import InputError
 from ser_brain.experiment.settings import ROOT, YAML, load_layer
 
-# Settings under the names that they had when there was but one encoder.
+# Settings under the names that they had when there was but one encoder of
+# each kind.
 RENAMED = {
     "wav2vec2": "encoder",
     "wav2vec2_dim": "encoder_dim",
     "wav2vec2_feature_span": "encoder_feature_span",
+    "wav2vec_dim": "states_dim",
+    "wav2vec_feature_span": "states_feature_span",
 }
 # Settings that are text although the yaml has none.
-PATHS = ("data_folder", "manifest", "wav2vec")
+PATHS = ("data_folder", "manifest", "wav2vec", "states_encoder")
 # Numbers that may be "auto", or nothing.
 NUMBERS = ("micro_batch_seconds",)
 # Whole numbers above 0 that may be 0.
-MAY_BE_ZERO = ("seed", "adaptation_seed", "num_workers")
+MAY_BE_ZERO = (
+    "seed",
+    "adaptation_seed",
+    "num_workers",
+    "fine_tuning_min_spans",
+    "states_min_spans",
+)
 # Whole numbers that the yaml leaves open, or refers to another for.
-WHOLE = ("adaptation_seed", "encoder_dim", "threads")
+WHOLE = ("adaptation_seed", "encoder_dim", "states_dim", "threads")
 
 
 def parse_arguments(argv):

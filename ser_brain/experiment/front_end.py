@@ -6,8 +6,13 @@ from pathlib import Path
 from speechbrain.utils.distributed import run_on_main
 
 from ser_brain.corpora import manifest_key
-from ser_brain.dataio.audio import sample_count
-from ser_brain.dataio.front_end import MemoryCache, cache_mode, encoded
+from ser_brain.dataio.audio import played, sample_count
+from ser_brain.dataio.front_end import (
+    MemoryCache,
+    at_speed,
+    cache_mode,
+    encoded,
+)
 from ser_brain.dataio.front_end_file import FrontEndFile
 
 FOLDER = "front_end"
@@ -45,10 +50,13 @@ def _on_disk(experiment, section, gigabytes):
     """The file of this corpus and model, computed if it is not there."""
     encoder = section["modules"]["encoder"].to(experiment.run_opts.device)
     longest = sample_count(section["max_seconds"])
+    # The adaptation plays its crops as they are.
+    speeds = section.get("speeds", [1.0])
     parts = (
         encoder.front_end_fingerprint(),
         manifest_key(experiment.manifest),
         str(longest),
+        str(speeds),
     )
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
     folder = Path(experiment.settings.get("results"), experiment.name, FOLDER)
@@ -57,13 +65,17 @@ def _on_disk(experiment, section, gigabytes):
 
     def compute():
         for (utterance,) in experiment.loader(ids):
-            signal = utterance.signal[:longest]
-            device = experiment.run_opts.device
-            yield utterance.id, encoded(encoder, signal, device)
+            for speed in speeds:
+                signal = played(utterance.signal, speed)[:longest]
+                device = experiment.run_opts.device
+                name = at_speed(utterance.id, speed)
+                yield name, encoded(encoder, signal, device)
 
     frames = sum(
         encoder.frame_lengths(min(sample_count(entry["duration"]), longest))
         for entry in experiment.manifest.values()
     )
-    run_on_main(file.ensure, args=[compute, frames, len(ids), gigabytes])
+    clips = len(ids) * len(speeds)
+    args = [compute, frames * len(speeds), clips, gigabytes]
+    run_on_main(file.ensure, args=args)
     return file.open()

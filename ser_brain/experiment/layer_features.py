@@ -6,37 +6,14 @@ from pathlib import Path
 
 import torch
 from speechbrain.utils.distributed import run_on_main
-from torchaudio.functional import resample
 
 from ser_brain.corpora import manifest_key
-from ser_brain.dataio.audio import sample_count
+from ser_brain.dataio.audio import played, sample_count
 from ser_brain.dataio.front_end_file import FrontEndFile
 from ser_brain.errors import InputError
 from ser_brain.experiment.settings import fingerprint
 
 FOLDER = "layer_features"
-# A speed is played by resampling from so many samples.
-STEPS = 100
-
-
-def played(signal, speed):
-    """A waveform played at another speed, its pitch with it.
-
-    Arguments
-    ---------
-    signal : torch.Tensor
-        Shape (samples,).
-    speed : float
-        1.1 is a tenth faster and higher. A multiple of 0.01.
-
-    Example
-    -------
-    >>> len(played(torch.zeros(1100), 1.1))
-    1000
-    """
-    if speed == 1:
-        return signal
-    return resample(signal, round(STEPS * speed), STEPS)
 
 
 def layer_features(experiment, section):
@@ -66,7 +43,7 @@ def layer_features(experiment, section):
     """
     encoder = section["encoder"].to(experiment.run_opts.device).eval()
     head = section["modules"]["heads"].head
-    speeds = section["speeds"]
+    speeds = sorted({*section["speeds"], *section["test_speeds"]})
     parts = [
         fingerprint(experiment.settings.value("encoder")),
         manifest_key(experiment.manifest),

@@ -234,7 +234,7 @@ class Settings:
         tree = copy.copy(self.tree)
         tree.update({k: v for k, v in NEUTRAL.items() if k in tree})
         values = loaded(resolve(dumped(tree)))
-        for key in ("encoder", "wav2vec"):
+        for key in ("encoder", "wav2vec", "states_encoder"):
             if key in tree:
                 tree[key] = fingerprint(values[key])
         return resolve(dumped(tree))

@@ -7,6 +7,7 @@ result is there already.
 """
 
 import json
+import logging
 
 import numpy as np
 import torch
@@ -31,18 +32,22 @@ from ser_brain.experiment.chain import (
     states_stage,
 )
 from ser_brain.experiment.layer_features import layer_features
+from ser_brain.experiment.probe import start_from_probe
 from ser_brain.experiment.results import write_results
+from ser_brain.experiment.states_head import save_states_head, states_accuracy
 from ser_brain.experiment.training import class_weights, fit, throughput
 from ser_brain.files import write_atomically
 from ser_brain.inference.classifier import save_classifier
-from ser_brain.lobes.wav2vec import EmotionStateEncoder
+from ser_brain.lobes import load_state_encoder
 from ser_brain.nnet.layer_heads import CrossFitting
 
 FRAME_RATE = 50.0
 
+logger = logging.getLogger(__name__)
+
 
 def emotion_states(experiment, folder=None, brain_class=EmotionStateBrain):
-    """P1: emotion-state estimation with wav2vec 1.0.
+    """P1: emotion-state estimation, with wav2vec 1.0 in the paper.
 
     Arguments
     ---------
@@ -57,7 +62,9 @@ def emotion_states(experiment, folder=None, brain_class=EmotionStateBrain):
     Returns
     -------
     Stage
-        ``save/emotion_states`` holds the ``EmotionStateEncoder``.
+        ``save/emotion_states`` holds the ``StateEncoder`` and the utterance
+        head; its record has ``valid_UA``, the head's unweighted accuracy on
+        the validation split, whose speakers are those of the training.
     """
     train = experiment.fold.train
     stage = states_stage(experiment, folder)
@@ -67,7 +74,8 @@ def emotion_states(experiment, folder=None, brain_class=EmotionStateBrain):
         ids, valid = split_validation(
             train, section["valid_fraction"], section["seed"]
         )
-        weights = class_weights(experiment, ids, experiment.run_opts.device)
+        device = experiment.run_opts.device
+        weights = class_weights(experiment, ids, device)
         brain = fit(
             brain_class,
             experiment,
@@ -78,8 +86,16 @@ def emotion_states(experiment, folder=None, brain_class=EmotionStateBrain):
             class_weights=weights,
         )
         encoder = brain.bare("encoder")
+        head = brain.bare("utterance_head")
         run_on_main(encoder.save_pretrained, args=[stage.folder])
-        return throughput(brain)
+        run_on_main(save_states_head, args=[stage.folder, head])
+        loader = experiment.loader(valid, batch_size=8)
+        valid_ua = round(states_accuracy(encoder, head, loader, device), 4)
+        logger.info(
+            f"{stage.name}: valid_UA {valid_ua} on {len(valid)} clips of the "
+            "training speakers."
+        )
+        return {**throughput(brain), "valid_UA": valid_ua}
 
     experiment.run_stage(stage, work)
     return stage
@@ -98,8 +114,7 @@ def state_frames(experiment, encoder, ids, device):
 def write_states(experiment, states, folder, ids):
     """Emotion states of utterances, in a FrameFile; some may be there."""
     device = experiment.run_opts.device
-    encoder = EmotionStateEncoder.from_pretrained(states.folder)
-    encoder = encoder.to(device).eval()
+    encoder = load_state_encoder(states.folder).to(device).eval()
     file = FrameFile(folder, encoder.dim)
     seconds = sum(experiment.manifest[key]["duration"] for key in ids)
     file.announce(round(seconds * FRAME_RATE))
@@ -251,6 +266,8 @@ def fine_tune(experiment, adapted=None, brain_class=UtteranceBrain):
         section = experiment.section("fine_tuning")
         device = experiment.run_opts.device
         weights = class_weights(experiment, fold.train, device)
+        if section["head_start"] == "probe":
+            start_from_probe(experiment, section, fold.train)
         brain = fit(
             brain_class,
             experiment,
@@ -278,10 +295,11 @@ def fine_tune(experiment, adapted=None, brain_class=UtteranceBrain):
 
 def test_and_save(experiment, stage, brain, loader, encoder, head):
     """Posteriors of the test part, and the classifier for later use."""
+    speeds = brain.hparams.test_speeds
+    posteriors = {}
     if experiment.fold.test:
-        brain.evaluate(loader)
+        posteriors = mean_posteriors(brain, loader, speeds)
     if if_main_process():
-        posteriors = getattr(brain, "posteriors", {})
         text = json.dumps(posteriors)
         write_atomically(stage.folder / "posteriors.json", text)
         save_classifier(
@@ -289,8 +307,24 @@ def test_and_save(experiment, stage, brain, loader, encoder, head):
             encoder,
             head,
             experiment.classes,
+            speeds=speeds,
             **experiment.describe(),
         )
+
+
+def mean_posteriors(brain, loader, speeds):
+    """Posteriors of a test, averaged over the speeds it is played at."""
+    total = {}
+    for speed in speeds:
+        brain.test_speed = speed
+        brain.evaluate(loader)
+        for name, shares in brain.posteriors.items():
+            earlier = total.get(name, [0.0] * len(shares))
+            total[name] = [sum(pair) for pair in zip(earlier, shares)]
+    return {
+        name: [share / len(speeds) for share in shares]
+        for name, shares in total.items()
+    }
 
 
 def tested_results(experiment, stage):

@@ -50,7 +50,7 @@ def update_sampler(experiment, section, stage, ids):
 def check_dim(experiment, encoder, stage):
     """Refuses heads of another size than the encoder they sit on."""
     is_first = stage.name == "emotion_states"
-    setting = "wav2vec_dim" if is_first else "encoder_dim"
+    setting = "states_dim" if is_first else "encoder_dim"
     told = experiment.settings.get(setting)
     # Unless it is given, the yaml reads it from the encoder itself.
     if isinstance(told, int) and told != encoder.dim:

@@ -32,7 +32,9 @@ UNREADABLE = (
 )
 
 
-def save_classifier(folder, encoder, head, classes, **provenance):
+def save_classifier(
+    folder, encoder, head, classes, speeds=(1.0,), **provenance
+):
     """Write a trained classifier.
 
     Arguments
@@ -46,6 +48,8 @@ def save_classifier(folder, encoder, head, classes, **provenance):
         The trained head.
     classes : list of str
         Class names in the order of the head's logits.
+    speeds : sequence of float
+        Speeds at which an utterance is played; posteriors are averaged.
     **provenance
         What the run was (corpus, procedure, scale, fold, seed); JSON values.
 
@@ -78,6 +82,7 @@ def save_classifier(folder, encoder, head, classes, **provenance):
         "format": FORMAT,
         "classes": list(classes),
         "head": head.config(),
+        "speeds": list(speeds),
         **provenance,
     }
     text = json.dumps(description, indent=2, ensure_ascii=False)

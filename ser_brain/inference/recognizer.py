@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from ser_brain.dataio.audio import SAMPLE_RATE, read_audio
+from ser_brain.dataio.audio import SAMPLE_RATE, played, read_audio
 from ser_brain.errors import InputError
 from ser_brain.inference.classifier import load_classifier
 from ser_brain.inference.reading import (
@@ -34,6 +34,9 @@ class EmotionRecognizer(nn.Module):
         From the last layer's frames, or from those of all, to logits.
     classes : list of str
         Class names in the order of the logits.
+    speeds : sequence of float
+        Each utterance is played at these speeds, and the posteriors are
+        averaged.
 
     Example
     -------
@@ -57,7 +60,7 @@ class EmotionRecognizer(nn.Module):
     (torch.Size([3, 2]), torch.Size([3]), torch.Size([3]), 3)
     """
 
-    def __init__(self, encoder, head, classes):
+    def __init__(self, encoder, head, classes, speeds=(1.0,)):
         super().__init__()
         if head.n_classes != len(classes):
             raise ValueError(
@@ -68,6 +71,7 @@ class EmotionRecognizer(nn.Module):
         self.head = head
         self.reads_layers = isinstance(head, LayerHead)
         self.classes = list(classes)
+        self.speeds = tuple(speeds)
         self.eval()
 
     @classmethod
@@ -103,7 +107,8 @@ class EmotionRecognizer(nn.Module):
         folder = Path(folder)
         _check_run(folder)
         encoder, head, description = load_classifier(folder / CLASSIFIER)
-        recognizer = cls(encoder, head, description["classes"])
+        speeds = description.get("speeds", (1.0,))
+        recognizer = cls(encoder, head, description["classes"], speeds)
         try:
             return recognizer.to(device)
         # torch asserts that it was built with CUDA.
@@ -147,14 +152,20 @@ class EmotionRecognizer(nn.Module):
         device = next(self.parameters()).device
         wavs = torch.atleast_2d(wavs).to(device, torch.float32)
         wav_lens = None if wav_lens is None else wav_lens.to(device)
-        samples = sample_counts(wavs, wav_lens)
-        encode = self.encoder.layers if self.reads_layers else self.encoder
-        lengths = self.encoder.frame_lengths(samples)
-        logits = self.head(encode(wavs, wav_lens), lengths)
-        posteriors = logits.softmax(dim=-1)
+        posteriors = sum(
+            self._posteriors(*at_speed(wavs, wav_lens, speed))
+            for speed in self.speeds
+        ) / len(self.speeds)
         score, index = posteriors.max(dim=-1)
         label = [self.classes[position] for position in index.tolist()]
         return posteriors, score, index, label
+
+    def _posteriors(self, wavs, wav_lens):
+        """Posteriors of a padded batch, played as it is."""
+        samples = sample_counts(wavs, wav_lens)
+        encode = self.encoder.layers if self.reads_layers else self.encoder
+        lengths = self.encoder.frame_lengths(samples)
+        return self.head(encode(wavs, wav_lens), lengths).softmax(dim=-1)
 
     def classify_file(self, path):
         """Posteriors and label of an audio file.
@@ -295,6 +306,23 @@ class EmotionRecognizer(nn.Module):
     def forward(self, wavs, wav_lens=None):
         """The same as :meth:`classify_batch`."""
         return self.classify_batch(wavs, wav_lens)
+
+
+def at_speed(wavs, wav_lens, speed):
+    """A padded batch whose utterances are played at a speed, each alone.
+
+    Returns
+    -------
+    tuple of torch.Tensor
+        Waveforms (batch, samples) and relative lengths (batch,).
+    """
+    if speed == 1:
+        return wavs, wav_lens
+    samples = sample_counts(wavs, wav_lens).tolist()
+    changed = [played(wav[:count], speed) for wav, count in zip(wavs, samples)]
+    lengths = torch.tensor([len(wav) for wav in changed], device=wavs.device)
+    padded = torch.nn.utils.rnn.pad_sequence(changed, batch_first=True)
+    return padded, lengths / lengths.max()
 
 
 def _progress(files):

@@ -59,6 +59,12 @@ class UtteranceHead(nn.Module):
         Leave out the last valid frame, again as the released code alone
         does. An utterance of one frame keeps it.
 
+    relu_pooled : bool
+        ReLU on the pooled vector, as in the paper.
+    standardize : bool
+        Whether pooled vectors are standardised by fixed statistics, which
+        ``start_from`` sets.
+
     Example
     -------
     >>> head = UtteranceHead(dim=8, n_classes=4)
@@ -74,6 +80,8 @@ class UtteranceHead(nn.Module):
         hidden=None,
         relu_frames=False,
         drop_last_frame=False,
+        relu_pooled=True,
+        standardize=False,
     ):
         super().__init__()
         self.dim = dim
@@ -81,8 +89,13 @@ class UtteranceHead(nn.Module):
         self.hidden = hidden
         self.relu_frames = relu_frames
         self.drop_last_frame = drop_last_frame
+        self.relu_pooled = relu_pooled
+        self.standardize = standardize
         self.pooling = poolings.AveragePooling() if pooling is None else pooling
         pooled = self.pooling.output_dim(dim)
+        if standardize:
+            self.register_buffer("mean", torch.zeros(pooled))
+            self.register_buffer("scale", torch.ones(pooled))
         if hidden is None:
             self.classifier = nn.Linear(pooled, n_classes)
         else:
@@ -108,7 +121,38 @@ class UtteranceHead(nn.Module):
             x = x.relu()
         if self.drop_last_frame:
             lengths = _without_last_frame(x, lengths)
-        return self.classifier(self.pooling(x, lengths).relu())
+        pooled = self.pooling(x, lengths)
+        if self.standardize:
+            pooled = (pooled - self.mean) / self.scale
+        return self.classifier(pooled.relu() if self.relu_pooled else pooled)
+
+    @torch.no_grad()
+    def start_from(self, mean, scale, weight, bias):
+        """Takes a linear classifier that was found outside.
+
+        Arguments
+        ---------
+        mean, scale : array
+            Of the pooled vectors it was found on, shape (pooled,).
+        weight, bias : array
+            Of standardised vectors, shapes (n_classes, pooled) and
+            (n_classes,).
+
+        Raises
+        ------
+        ValueError
+            If this head is no linear classifier of standardised vectors.
+        """
+        if self.hidden or self.relu_pooled or not self.standardize:
+            raise ValueError(
+                "a head starts from a linear classifier only without a "
+                "hidden layer, with relu_pooled off and standardize on."
+            )
+        found = (mean, scale, weight, bias)
+        places = (self.mean, self.scale)
+        places += (self.classifier.weight, self.classifier.bias)
+        for place, value in zip(places, found, strict=True):
+            place.copy_(torch.as_tensor(value))
 
     def config(self):
         """All that `from_config` needs to build this head again.
@@ -131,6 +175,8 @@ class UtteranceHead(nn.Module):
             "hidden": self.hidden,
             "relu_frames": self.relu_frames,
             "drop_last_frame": self.drop_last_frame,
+            "relu_pooled": self.relu_pooled,
+            "standardize": self.standardize,
         }
 
     @classmethod
@@ -160,6 +206,8 @@ class UtteranceHead(nn.Module):
         >>> UtteranceHead.from_config(head.config()).hidden
         6
         """
+        # Heads of before these two were added lack them.
+        config = {"relu_pooled": True, "standardize": False, **config}
         expected = set(cls(dim=1, n_classes=1).config())
         if set(config) != expected:
             raise ValueError(

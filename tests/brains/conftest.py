@@ -19,7 +19,7 @@ from ser_brain.brains import (
 )
 from ser_brain.clustering import PseudoLabels
 from ser_brain.dataio.batches import UpdateSampler, seeded
-from ser_brain.lobes.wav2vec import EmotionStateEncoder, Wav2Vec
+from ser_brain.lobes import new_state_encoder
 from ser_brain.lobes.wav2vec2 import Wav2Vec2, Wav2Vec2Pretraining
 from ser_brain.nnet.heads import ClusterHeads, FrameHead, UtteranceHead
 from ser_brain.nnet.masking import SpanMask
@@ -30,10 +30,13 @@ CLASSES = 3
 CLUSTERS = (4, 7)
 BRAINS = {
     "emotion_states": EmotionStateBrain,
+    "transformer_states": EmotionStateBrain,
     "contrastive": ContrastiveBrain,
     "clusters": ClusterBrain,
     "utterance": UtteranceBrain,
 }
+# P1 with wav2vec 1.0, and with another encoder.
+STATES = ("emotion_states", "transformer_states")
 SURE = {
     "attention_dropout": 0.0,
     "hidden_dropout": 0.0,
@@ -97,8 +100,9 @@ def _modules(objective, wav2vec2, wav2vec):
         time_prob=0.2, time_span=3, feature_prob=0.2, feature_span=4
     )
     torch.manual_seed(1)
-    if objective == "emotion_states":
-        encoder = EmotionStateEncoder(Wav2Vec(wav2vec), span_mask=spans)
+    if objective in STATES:
+        source = wav2vec if objective == "emotion_states" else wav2vec2
+        encoder = new_state_encoder(source, span_mask=spans)
         pooling = LSTMPooling(dim=encoder.dim, hidden=6)
         return {
             "encoder": encoder,
@@ -149,6 +153,7 @@ def make_brain(tiny_wav2vec2, tiny_wav2vec, pseudo_labels, tmp_path):
             "max_grad_norm": float("inf"),
             "class_weights": torch.tensor([0.5, 0.3, 0.2]),
             "augment": None,
+            "speeds": [1.0],
             "pseudo_labels": pseudo_labels,
             "mask_prob": 0.3,
             "mask_length": 3,
@@ -199,7 +204,7 @@ def fit(make_brain, utterances):
             utterances, batch_sampler=sampler, collate_fn=collate
         )
         counter = EpochCounter(2)
-        validates = objective == "emotion_states"
+        validates = objective in STATES
         brain = make_brain(
             objective,
             run_opts={"ckpt_interval_steps": 2, "ckpt_interval_minutes": 0},

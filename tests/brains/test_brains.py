@@ -13,7 +13,13 @@ from ser_brain.dataio.utterances import micro_batches, padded
 from ser_brain.errors import InputError
 from ser_brain.nnet.schedules import ConstantRate
 
-OBJECTIVES = ["emotion_states", "contrastive", "clusters", "utterance"]
+OBJECTIVES = [
+    "emotion_states",
+    "transformer_states",
+    "contrastive",
+    "clusters",
+    "utterance",
+]
 CACHED = ["clusters", "utterance"]
 
 

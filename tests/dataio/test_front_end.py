@@ -152,7 +152,7 @@ def test_of_many_one_computes(tmp_path):
 def test_the_size_is_announced(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         ensure(FrontEndFile(tmp_path, "key", DIM), Source([10**5]))
-    assert "0.6 MB of 1 utterances" in caplog.text
+    assert "0.6 MB of features of 1 utterances" in caplog.text
 
 
 def test_a_file_over_the_limit_is_refused(tmp_path):

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 AUDIO = ROOT / "ser_brain" / "assets" / "mini_corpus" / "audio"
 YAMLS = {
     "train_vft": "vft",
+    "train_frozen": "frozen",
     "train_tapt": "tapt",
     "extract_pseudo": "pseudo",
     "train_ptapt": "ptapt",
@@ -23,6 +24,7 @@ YAMLS = {
 # A few steps of each stage: what is tested is the way, not the score.
 FEW = {
     "vft": {"epochs": 1},
+    "frozen": {"head_epochs": 2},
     "tapt": {"epochs": 1, "adaptation_steps": 3},
     "pseudo": {"states_steps": 3, "n_clusters": [4, 8]},
     "ptapt": {
@@ -35,6 +37,7 @@ FEW = {
 }
 BATCHES = {
     "vft": ("batch_size",),
+    "frozen": ("head_batch_size",),
     "tapt": ("batch_size", "adaptation_batch_size"),
     "pseudo": ("states_batch_size",),
     "ptapt": ("batch_size", "states_batch_size"),
@@ -83,21 +86,20 @@ def command_line(recipe, models, results, **settings):
         "encoder": models.w2,
         "encoder_feature_span": 3,
         "wav2vec": models.w1,
-        "wav2vec_dim": 16,
-        "wav2vec_feature_span": 2,
+        "states_feature_span": 2,
         "results": results,
         **FEW[method],
         **dict.fromkeys(BATCHES[method], 4),
         **asked_of_all(method),
         **settings,
     }
-    absent = {"vft": "wav2vec_", "tapt": "wav2vec_", "pseudo": "encoder"}
+    adapts = ("wav2vec", "states_")
+    absent = {"vft": adapts, "tapt": adapts, "pseudo": ("encoder",)}
+    absent["frozen"] = (*adapts, "encoder_feature_span")
     argv = [f"hparams/{method}.yaml"]
     for key, value in chosen.items():
-        foreign = absent.get(method)
-        if foreign and (key == foreign.rstrip("_") or key.startswith(foreign)):
-            continue
-        argv += [f"--{key}", str(value)]
+        if not key.startswith(absent.get(method, ())):
+            argv += [f"--{key}", str(value)]
     return argv
 
 

@@ -196,10 +196,13 @@ def test_foreign_checkpoint_for_wav2vec(refused, tmp_path):
     assert str(file) in sentence
 
 
-def test_wav2vec_2_given_for_wav2vec_1(refused, models):
-    sentence = refused(recipe="extract_pseudo", wav2vec=models.w2)
-    assert f"{models.w2} holds a model of format 'wav2vec2'" in sentence
-    assert "wav2vec_large.pt" in sentence
+def test_a_states_encoder_of_an_unknown_kind(refused, tmp_path):
+    folder = tmp_path / "bert"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "bert"}')
+    for name in ("wav2vec", "states_encoder"):
+        sentence = refused(recipe="extract_pseudo", **{name: folder})
+        assert f"{folder} holds a model of type 'bert'" in sentence
 
 
 def test_whisper_given_for_the_contrastive_loss(refused, tiny_whisper):

@@ -165,11 +165,13 @@ def test_emotion_states_are_the_papers(method):
     assert section["max_seconds"] == float("inf")
     assert section["lr_schedule"] == {"lr": 1e-4, "warm": 0.05, "flat": 0.05}
     modules = section["modules"]
+    assert modules["encoder"]["source"] == whole["wav2vec"]
     assert modules["encoder"]["span_mask"] == SPAN_MASK
-    assert modules["frame_head"]["dim"] == 512
-    assert modules["frame_head"]["hidden"] == 128
+    # As many as wav2vec 1.0 has: 512.
+    dim = [whole["wav2vec"]]
+    assert modules["frame_head"] == {"dim": dim, "n_classes": 4, "hidden": 128}
     assert modules["utterance_head"]["hidden"] == 128
-    assert modules["utterance_head"]["pooling"] == {"dim": 512, "hidden": 256}
+    assert modules["utterance_head"]["pooling"] == {"dim": dim, "hidden": 256}
     ensemble = whole["clusters"]["ensemble"]
     assert ensemble["n_clusters"] == [64, 512, 4096]
     assert ensemble["iterations"] == 20
@@ -266,6 +268,40 @@ def test_old_names_of_the_encoders_settings_are_taken():
     assert Settings(path, overrides).get("encoder_dim") == 3
 
 
+def test_old_names_of_the_states_settings_are_taken():
+    words = ["--wav2vec", "w", "--wav2vec_dim", "3"]
+    words += ["--wav2vec_feature_span", "2"]
+    path, _, overrides = parse_arguments(["hparams/pseudo.yaml", *words])
+    expected = {"wav2vec": "w", "states_dim": 3, "states_feature_span": 2}
+    assert overrides == expected
+    merged = Settings(path, overrides)
+    merged.apply_overrides(**RUN)
+    section = yaml.load(merged.resolved(), PlainLoader)["emotion_states"]
+    assert section["modules"]["encoder"]["source"] == "w"
+    assert section["modules"]["frame_head"]["dim"] == 3
+
+
+def test_the_key_of_p1_follows_its_encoders_content(tmp_path):
+    def key(**overrides):
+        merged = Settings(HPARAMS / "pseudo.yaml", overrides)
+        merged.apply_overrides(**RUN)
+        return merged.key("emotion_states")
+
+    folders = {}
+    for name, weights in (("a", b"1"), ("b", b"1"), ("c", b"2")):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(weights)
+        folders[name] = str(folder)
+    same, other = folders["b"], folders["c"]
+    first = key(states_encoder=folders["a"])
+    assert first == key(states_encoder=same) == key(wav2vec=same)
+    assert first != key(states_encoder=other)
+    assert first != key(wav2vec=other)
+    # What is not used does not matter.
+    assert first == key(states_encoder=same, wav2vec=other)
+
+
 def test_nothing_is_looked_up_for_an_outline():
     merged = Settings(HPARAMS / "vft.yaml", {"encoder": "no-one/no-model"})
     merged.apply_overrides(**RUN)
@@ -300,6 +336,8 @@ def test_classes_of_the_command_line_replace_the_corpus_own():
         (["--classes", "sad"], "--classes is 'sad': give a mapping"),
         (["--micro_batch_seconds", "x"], "--micro_batch_seconds is 'x'"),
         (["--encoder_dim", "x"], "--encoder_dim is 'x': give a whole number"),
+        (["--states_dim", "0"], "--states_dim is 0: give a whole number"),
+        (["--states_lr", "0", "--wav2vec_dim", "x"], "--states_dim is 'x'"),
         (
             ["--encoder", "a", "--wav2vec2", "b"],
             "--wav2vec2 is another name of --encoder",

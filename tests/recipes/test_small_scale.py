@@ -29,7 +29,8 @@ def test_v_ft_trains_whisper_and_predict_reads_it(
 
 
 def test_p_tapt_masks_and_adapts_whisper(run, tmp_path, tiny_whisper):
-    got = run("SAVEE", "train_ptapt", scale="small", encoder=tiny_whisper)
+    tiny = {"encoder": tiny_whisper, "states_encoder": tiny_whisper}
+    got = run("SAVEE", "train_ptapt", scale="small", **tiny)
     assert got.code == 0, got.err
     folder = run_folder(tmp_path / "results", "ptapt", scale="small")
     assert (folder / "predictions.csv").is_file()
@@ -37,9 +38,14 @@ def test_p_tapt_masks_and_adapts_whisper(run, tmp_path, tiny_whisper):
     assert adapted["model_type"] == "whisper"
 
 
-def test_the_mini_corpus_at_small_scale_says_so(run):
+def test_the_mini_corpus_at_small_scale_says_so(run, tiny_whisper):
     got = run(
-        "SAVEE", "extract_pseudo", manifest=None, fold="JE", scale="small"
+        "SAVEE",
+        "extract_pseudo",
+        manifest=None,
+        fold="JE",
+        scale="small",
+        states_encoder=tiny_whisper,
     )
     assert got.code == 0, got.err
     assert "mini corpus at small scale" in got.out

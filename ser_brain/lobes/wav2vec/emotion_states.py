@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from ser_brain.lobes.state_encoder import StateEncoder
 from ser_brain.lobes.wav2vec.encoder import Wav2Vec
 from ser_brain.lobes.wav2vec.layers import conv_length, zero_padding
 from ser_brain.lobes.wav2vec.storage import load_folder, load_state, save_folder
@@ -11,7 +12,7 @@ FORMAT = "ser_brain-emotion-states-1"
 KERNEL, STRIDE = 4, 2
 
 
-class EmotionStateEncoder(nn.Module):
+class EmotionStateEncoder(StateEncoder):
     """wav2vec 1.0, a stride-2 convolution and ReLU (Chen and Rudnicky,
     Sec. 3.2).
 
@@ -48,15 +49,23 @@ class EmotionStateEncoder(nn.Module):
     """
 
     def __init__(self, wav2vec, span_mask=None):
-        super().__init__()
+        super().__init__(span_mask)
         self.wav2vec = wav2vec
-        self.span_mask = span_mask
         self.conv = nn.Conv1d(self.dim, self.dim, KERNEL, STRIDE)
 
     @property
     def dim(self):
         """Features of an output frame."""
         return self.wav2vec.dim
+
+    @property
+    def masked_dim(self):
+        """Features of a frame of z, which is masked."""
+        return self.wav2vec.feature_dim
+
+    def masked_lengths(self, samples):
+        """Frames of z, of so many samples."""
+        return self.wav2vec.feature_lengths(samples)
 
     def frame_lengths(self, samples):
         """Frames that so many samples give: 50 a second, less the edges.
@@ -74,7 +83,9 @@ class EmotionStateEncoder(nn.Module):
         """
         return conv_length(self.wav2vec.frame_lengths(samples), KERNEL, STRIDE)
 
-    def forward(self, wavs, wav_lens=None, time_mask=None, feature_mask=None):
+    def forward(
+        self, wavs, wav_lens=None, time_mask=None, feature_mask=None, keep=None
+    ):
         """Emotion-state features of waveforms.
 
         Arguments
@@ -88,6 +99,8 @@ class EmotionStateEncoder(nn.Module):
             mask is given, ``span_mask`` draws both in training.
         feature_mask : torch.Tensor, optional
             Bool, (batch, feature_dim): features of z that become 0.
+        keep : None
+            wav2vec 1.0 drops no layers.
 
         Returns
         -------

@@ -1,0 +1,84 @@
+"""A head that starts from a linear probe of the encoder it sits on.
+
+A random head at a high rate unlearns a good encoder before it has learned
+anything itself: linear probing, then fine-tuning (Kumar et al., ICLR 2022).
+"""
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from tqdm import tqdm
+
+from ser_brain.dataio.audio import played, sample_count
+from ser_brain.errors import InputError
+
+
+def start_from_probe(experiment, section, ids):
+    """Sets the head to a logistic regression on the encoder as it is.
+
+    Utterances are cut and played as training does it, without masks; classes
+    weigh alike; pooled vectors are standardised.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        The run.
+    section : dict
+        The instantiated section: ``modules`` with encoder and head, speeds,
+        max_seconds, and probe_c, scikit-learn's inverse regularisation.
+    ids : sequence of str
+        The training part.
+
+    Raises
+    ------
+    InputError
+        If the pooling has weights of its own, which no probe finds, or the
+        head is not linear.
+    """
+    encoder, head = section["modules"]["encoder"], section["modules"]["head"]
+    if any(True for _ in head.pooling.parameters()):
+        raise InputError(
+            f"--head_start probe needs a pooling without weights, and this "
+            f"is {type(head.pooling).__name__}: give --head_start random."
+        )
+    if head.hidden or head.relu_pooled or not head.standardize:
+        raise InputError(
+            "--head_start probe needs a linear head with relu_pooled off and "
+            "standardize on: give --relu_pooled False --standardize True."
+        )
+    vectors, labels = pooled_vectors(experiment, section, ids)
+    mean, scale = vectors.mean(0), vectors.std(0).clip(min=1e-5)
+    probe = LogisticRegression(
+        C=float(section["probe_c"]), class_weight="balanced", max_iter=1000
+    ).fit((vectors - mean) / scale, labels)
+    weight, bias = np.asarray(probe.coef_), np.asarray(probe.intercept_)
+    if len(probe.classes_) == 2:
+        # One logit that tells the second class: two of half its size.
+        weight = np.concatenate([-weight, weight]) / 2
+        bias = np.concatenate([-bias, bias]) / 2
+    head.start_from(mean, scale, weight, bias)
+    encoder.cpu()
+
+
+@torch.no_grad()
+def pooled_vectors(experiment, section, ids):
+    """Pooled output of the encoder for utterances at each speed.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Vectors (speeds * utterances, pooled), float64, and labels.
+    """
+    device = experiment.run_opts.device
+    encoder = section["modules"]["encoder"].to(device).eval()
+    pooling = section["modules"]["head"].pooling
+    longest = sample_count(section["max_seconds"])
+    vectors, labels = [], []
+    loader = tqdm(experiment.loader(ids), desc="probe", dynamic_ncols=True)
+    for (utterance,) in loader:
+        for speed in section["speeds"]:
+            signal = played(utterance.signal, speed)[:longest].to(device)
+            vector = pooling(encoder(signal[None]))[0]
+            vectors.append(vector.double().cpu().numpy())
+            labels.append(utterance.label)
+    return np.stack(vectors), np.array(labels)

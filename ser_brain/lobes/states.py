@@ -1,0 +1,160 @@
+"""Which encoder of emotion states a checkpoint makes."""
+
+from pathlib import Path
+
+from ser_brain.lobes import transformer_states
+from ser_brain.lobes.pretrained import model_type
+from ser_brain.lobes.registry import encoder_dim, load_encoder
+from ser_brain.lobes.transformer_states import TransformerStateEncoder
+from ser_brain.lobes.wav2vec import (
+    EmotionStateEncoder,
+    Wav2Vec,
+    emotion_states,
+    encoder as wav2vec_encoder,
+)
+
+# By the format in config.json of what P1 saves.
+SAVED = {
+    emotion_states.FORMAT: EmotionStateEncoder,
+    transformer_states.FORMAT: TransformerStateEncoder,
+}
+
+
+def is_wav2vec(source):
+    """Whether a checkpoint is wav2vec 1.0, fairseq's or ours.
+
+    Arguments
+    ---------
+    source : str or Path
+        A checkpoint file, a folder or a hub name.
+
+    Returns
+    -------
+    bool
+        True for every file, as only fairseq's wav2vec 1.0 is read from one.
+
+    Raises
+    ------
+    ValueError
+        If the folder's config.json names no kind of model.
+    OSError
+        If the source is no such file or folder and the hub does not give it.
+
+    Example
+    -------
+    >>> from ser_brain.assets import folder
+    >>> is_wav2vec(folder("nano_wav2vec")), is_wav2vec("wav2vec_large.pt")
+    (True, True)
+    >>> is_wav2vec(folder("whisper_tiny_en"))
+    False
+    """
+    path = Path(source)
+    if path.is_file() or path.suffix == ".pt":
+        return True
+    return model_type(source) == wav2vec_encoder.FORMAT
+
+
+def new_state_encoder(source, span_mask=None, quick_dropout=True):
+    """A pretrained encoder that P1 is to train.
+
+    Arguments
+    ---------
+    source : str or Path
+        wav2vec 1.0 (fairseq's checkpoint file, or a folder of ours), or what
+        ``load_encoder`` takes: a folder or hub name of wav2vec 2.0 or Whisper.
+        The extractor, or front-end, is frozen.
+    span_mask : callable, optional
+        Draws ``(time_mask, feature_mask)`` from ``(lengths, dim)`` for each
+        training batch (``ser_brain.nnet.masking.SpanMask``).
+    quick_dropout : bool
+        As for ``load_encoder``.
+
+    Returns
+    -------
+    ser_brain.lobes.state_encoder.StateEncoder
+        Its last convolution has random weights.
+
+    Raises
+    ------
+    ValueError
+        If there is no lobe for this kind of model, or its weights are
+        damaged or incomplete.
+    OSError
+        If the source is no such file or folder and the hub does not give it.
+
+    Example
+    -------
+    >>> from ser_brain.assets import folder
+    >>> type(new_state_encoder(folder("nano_wav2vec"))).__name__
+    'EmotionStateEncoder'
+    >>> new_state_encoder(folder("whisper_tiny_en")).dim
+    384
+    """
+    if is_wav2vec(source):
+        return EmotionStateEncoder(Wav2Vec(source), span_mask)
+    encoder = load_encoder(source, quick_dropout=quick_dropout)
+    return TransformerStateEncoder(encoder, span_mask)
+
+
+def load_state_encoder(folder):
+    """What P1 has trained.
+
+    Arguments
+    ---------
+    folder : str or Path
+        Where ``save_pretrained`` of either kind wrote it.
+
+    Returns
+    -------
+    ser_brain.lobes.state_encoder.StateEncoder
+        On the CPU, fp32.
+
+    Raises
+    ------
+    ValueError
+        If it holds something else, or is damaged.
+    OSError
+        If there is no such folder.
+
+    Example
+    -------
+    >>> from ser_brain.assets import folder
+    >>> states = getfixture("tmp_path")
+    >>> new_state_encoder(folder("nano_wav2vec")).save_pretrained(states)
+    >>> load_state_encoder(states).dim
+    96
+    """
+    kind = model_type(folder)
+    if kind not in SAVED:
+        raise ValueError(
+            f"{folder} holds a model of type '{kind}', not an encoder of "
+            "emotion states: extract the pseudo-labels again."
+        )
+    return SAVED[kind].from_pretrained(folder)
+
+
+def states_dim(source):
+    """Features of an emotion state.
+
+    Arguments
+    ---------
+    source : str or Path
+        As for ``new_state_encoder``, which has the same errors.
+
+    Returns
+    -------
+    int
+        The encoder's ``dim``.
+
+    Example
+    -------
+    >>> from ser_brain.assets import folder
+    >>> (
+    ...     states_dim(folder("nano_wav2vec")),
+    ...     states_dim(folder("whisper_tiny_en")),
+    ... )
+    (96, 384)
+    """
+    if is_wav2vec(source):
+        return Wav2Vec(source).dim
+    return encoder_dim(source)

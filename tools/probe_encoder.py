@@ -1,0 +1,94 @@
+"""What each layer of a frozen encoder tells about emotion, by a linear probe.
+
+    python tools/probe_encoder.py --data_folder /path/to/SAVEE [SOURCE ...]
+
+Mean and deviation over time of a layer's frames, standardised, then logistic
+regression (C = 0.01, classes weigh alike), one speaker out. A source is a
+folder or hub name that ``load_encoder`` takes, or a wav2vec 1.0; by default
+the embedded ones. Prints a Markdown table of UA.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from tqdm import tqdm
+
+from ser_brain.assets import folder
+from ser_brain.corpora import folds, prepare
+from ser_brain.dataio.audio import read_audio
+from ser_brain.evaluation.metrics import unweighted_accuracy
+from ser_brain.lobes import load_encoder
+from ser_brain.lobes.wav2vec import Wav2Vec
+
+EMBEDDED = ("whisper_tiny_en", "nano_wav2vec2", "nano_wav2vec")
+
+
+def loaded(source):
+    """From a waveform (1, samples) to layers (layers, 1, frames, dim)."""
+    config = Path(source, "config.json")
+    if config.is_file() and "model_type" not in config.read_text():
+        encoder = Wav2Vec(source).eval()
+        return lambda wav: encoder(wav)[None]
+    return load_encoder(source).eval().layers
+
+
+@torch.no_grad()
+def features(layers, wavs):
+    """Mean and deviation over time, (utterances, layers, 2 * dim)."""
+    rows = []
+    for wav in tqdm(wavs, leave=False, dynamic_ncols=True):
+        frames = layers(wav[None])[:, 0]
+        deviation = frames.std(1, correction=0)
+        rows.append(torch.cat([frames.mean(1), deviation], dim=1).numpy())
+    return np.stack(rows)
+
+
+def probe(rows, manifest):
+    """UA of each fold, in percent."""
+    ids = list(manifest)
+    labels = np.array([manifest[key]["emotion"] for key in ids])
+    scores = []
+    for fold in folds(manifest, "speaker").values():
+        test = np.isin(ids, fold.test)
+        model = make_pipeline(
+            StandardScaler(),
+            LogisticRegression(C=0.01, max_iter=2000, class_weight="balanced"),
+        ).fit(rows[~test], labels[~test])
+        prediction = model.predict(rows[test])
+        scores.append(100 * unweighted_accuracy(labels[test], prediction))
+    return scores
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--data_folder", required=True)
+    parser.add_argument("sources", nargs="*", metavar="SOURCE")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch, "manifest.json")
+        manifest = prepare("SAVEE", args.data_folder, path)
+    paths = [
+        entry["wav"].replace("{data_root}", args.data_folder)
+        for entry in manifest.values()
+    ]
+    wavs = [read_audio(path) for path in tqdm(paths, desc="decoding")]
+    names = list(folds(manifest, "speaker"))
+    print(f"| encoder | layer | {' | '.join(names)} | mean |")
+    print("|---" * (len(names) + 3) + "|")
+    for source in args.sources or map(folder, EMBEDDED):
+        rows = features(loaded(source), wavs)
+        for layer in range(rows.shape[1]):
+            scores = probe(rows[:, layer], manifest)
+            cells = " | ".join(f"{score:.1f}" for score in scores)
+            name, mean = Path(source).name, np.mean(scores)
+            print(f"| {name} | {layer} | {cells} | {mean:.1f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
