@@ -20,6 +20,7 @@ ROOT = DOCS.parent
 # From the top down; a room may import those of lower levels only.
 LEVELS = (
     ("recipes", "cli"),
+    ("commands",),
     ("protocol", "doctor"),
     ("experiment",),
     ("brains", "inference"),
@@ -30,15 +31,16 @@ LEVELS = (
     ("files",),
     ("errors",),
 )
-# Their arrows downwards are not drawn: protocol and experiment wire the rooms
-# below them together, and every room may import files and errors.
-WIRING = {"protocol", "experiment"}
+# Their arrows downwards are not drawn, but for those to experiment: these rooms
+# wire the ones below them together, and every room may import files and errors.
+WIRING = {"commands", "protocol", "experiment"}
 COMMON = {"files", "errors"}
 
 # Centre of each room (x, y) and what it is for.
 ROOMS = {
     "recipes": (1.7, 9.6, "a procedure on a corpus"),
     "cli": (8.3, 11.2, "the command ser-brain"),
+    "commands": (8.3, 9.6, "one file a sub-command"),
     "protocol": (5.0, 9.6, "folds x runs, engines"),
     "doctor": (11.7, 9.6, "what is installed"),
     "brains": (1.7, 6.4, "one Brain an objective"),
@@ -61,7 +63,7 @@ COLOURS = {
 # Arrows that would run through the room between are bent around it.
 BENDS = {
     ("recipes", "corpora"): -0.2,
-    ("cli", "corpora"): -0.3,
+    ("cli", "inference"): -0.25,
     ("brains", "nnet"): 0.3,
     ("inference", "nnet"): -0.3,
     ("doctor", "assets"): -0.25,
