@@ -8,8 +8,6 @@ doctor can look at a broken installation.
 
 import argparse
 import sys
-import tempfile
-from pathlib import Path
 
 from ser_brain import __version__, doctor
 from ser_brain.errors import InputError
@@ -61,12 +59,8 @@ def build_parser():
 
     add_predict(add)
 
-    sub = add("baseline", help="log-mel and logistic regression, all folds")
-    sub.set_defaults(command=baseline)
-    sub.add_argument("--corpus", required=True, help="IEMOCAP or SAVEE")
-    sub.add_argument("--data_folder", help="else the corpus's own variable")
-    sub.add_argument("--allow_incomplete", action="store_true")
-
+    add_train(add)
+    add_baseline(add)
     add_plans(add)
     add_report(add)
     return parser
@@ -102,6 +96,28 @@ def add_predict(add):
     )
 
 
+def add_train(add):
+    """Labelled clips to a model; further words are overrides."""
+    from ser_brain.commands import train
+
+    sub = add(
+        "train",
+        help="a table of labelled clips to a cross-validated model",
+        allow_abbrev=False,
+    )
+    train.add_arguments(sub)
+    sub.set_defaults(command=train.run, overrides=[])
+
+
+def add_baseline(add):
+    """What any model has to beat."""
+    from ser_brain.commands import baseline
+
+    sub = add("baseline", help="log-mel and logistic regression, all folds")
+    baseline.add_arguments(sub)
+    sub.set_defaults(command=baseline.run)
+
+
 def add_plans(add):
     """Commands whose further words are overrides of each run's settings."""
     from ser_brain.protocol import run_command, table_command
@@ -131,37 +147,6 @@ def predict(arguments):
     from ser_brain.inference import command
 
     return command.run(arguments)
-
-
-# ----------------------------------------------------------------- baseline
-def baseline(arguments):
-    """Print the plain baseline's unweighted accuracy, fold by fold."""
-    from ser_brain import corpora
-    from ser_brain.dataio.audio import read_audio
-    from ser_brain.evaluation.baseline import accuracy_by_fold, log_mel_baseline
-
-    corpus = corpora.get_corpus(arguments.corpus)
-    folder = corpora.find_data_folder(corpus, arguments.data_folder)
-    with tempfile.TemporaryDirectory() as scratch:
-        manifest = corpora.prepare(
-            corpus,
-            folder,
-            Path(scratch, "manifest.json"),
-            arguments.allow_incomplete,
-        )
-    manifest = corpora.select_classes(manifest, corpus.classes, corpus.labels)
-    rows = log_mel_baseline(
-        manifest,
-        corpora.folds(manifest, corpus.by),
-        lambda wav: read_audio(wav.replace("{data_root}", str(folder))),
-    )
-    by_fold = accuracy_by_fold(rows)
-    print(f"{corpus.name}, log-mel and logistic regression, UA in percent")
-    for fold, accuracy in by_fold.items():
-        print(f"fold {fold:<6}{100 * accuracy:6.1f}")
-    print(f"mean       {100 * sum(by_fold.values()) / len(by_fold):6.1f}")
-    print(f"chance     {100 / len(corpus.classes):6.1f}")
-    return 0
 
 
 if __name__ == "__main__":

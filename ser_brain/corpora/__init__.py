@@ -25,3 +25,8 @@ from ser_brain.corpora.registry import (
 )
 from ser_brain.corpora.shares import hours, training_share
 from ser_brain.corpora.table import read_table
+from ser_brain.corpora.validation import (
+    as_speakers,
+    validated_classes,
+    with_folds,
+)

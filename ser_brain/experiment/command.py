@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 from transformers.utils import logging as transformers_logging
 
@@ -30,6 +30,19 @@ def run_recipe(train, corpus, prepare, argv=None):
     int
         Exit code: 0, or 2 after bad input, which is told in one sentence.
     """
+    quiet_libraries()
+    words = sys.argv[1:] if argv is None else argv
+    try:
+        with full_disk_as_input_error():
+            with closing(Experiment(words, corpus, prepare)) as experiment:
+                train(experiment)
+    except InputError as error:
+        return _refuse(" ".join(str(error).splitlines()))
+    return 0
+
+
+def quiet_libraries():
+    """Switches off what libraries say that helps nobody."""
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
     # Its search for fonts would fill log.txt.
@@ -38,21 +51,36 @@ def run_recipe(train, corpus, prepare, argv=None):
     logging.getLogger("filelock").setLevel(logging.WARNING)
     # A full disk is told once, not for each line of log.txt.
     logging.raiseExceptions = False
+
+
+@contextmanager
+def full_disk_as_input_error():
+    """Tells of a full disk, whoever noticed it, in one sentence.
+
+    Raises
+    ------
+    InputError
+        In place of what says that no space is left.
+
+    Example
+    -------
+    >>> import errno
+    >>> with full_disk_as_input_error():
+    ...     raise OSError(errno.ENOSPC, "No space left on device")
+    Traceback (most recent call last):
+    ...
+    ser_brain.errors.InputError: the disk is full (...): free some space ...
+    """
     try:
-        words = sys.argv[1:] if argv is None else argv
-        with closing(Experiment(words, corpus, prepare)) as experiment:
-            train(experiment)
-    except InputError as error:
-        return _refuse(" ".join(str(error).splitlines()))
+        yield
     except Exception as error:
-        if not disk_is_full(error):
+        if isinstance(error, InputError) or not disk_is_full(error):
             raise
         told = " ".join(str(error).split())
-        return _refuse(
+        raise InputError(
             f"the disk is full ({told}): free some space and start the same "
             "command again, it goes on where it stopped."
-        )
-    return 0
+        ) from error
 
 
 def _refuse(sentence):

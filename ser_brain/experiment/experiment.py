@@ -37,6 +37,8 @@ class Experiment(Outline):
     prepare : callable
         ``prepare(data_folder, manifest, allow_incomplete, check_counts)``
         writes the manifest.
+    folder : str or Path, optional
+        The run folder, where it is not one of those below ``results``.
 
     Raises
     ------
@@ -45,8 +47,8 @@ class Experiment(Outline):
         to the run folder.
     """
 
-    def __init__(self, argv, corpus, prepare):
-        super().__init__(argv, corpus)
+    def __init__(self, argv, corpus, prepare, folder=None):
+        super().__init__(argv, corpus, folder)
         self._start_processes()
         self._use_threads()
         self.prepare(prepare)
@@ -153,6 +155,9 @@ class Experiment(Outline):
 
     def loader(self, ids, sampler=None, batch_size=1, decodes=True):
         """Batches of utterances, by a sampler or in order."""
+        if not ids:
+            # No fold tests the clips of fold all.
+            return []
         workers = int(self.settings.get("num_workers")) if decodes else 0
         order = (
             {"batch_sampler": sampler}

@@ -54,6 +54,8 @@ class Outline:
         The command line after the script's name.
     corpus : str
         "IEMOCAP" or "SAVEE".
+    folder : str or Path, optional
+        The run folder, where it is not one of those below ``results``.
 
     Attributes
     ----------
@@ -83,9 +85,10 @@ class Outline:
     ('vft', 'nano')
     """
 
-    def __init__(self, argv, corpus):
+    def __init__(self, argv, corpus, folder=None):
         path, self.run_opts, overrides = parse_arguments(argv)
         self.procedure = path.stem
+        self._given_folder = folder
         self.settings = Settings(path, overrides)
         self._choose_data(corpus)
         self._apply_layers(corpus)
@@ -213,6 +216,8 @@ class Outline:
         # The yaml's own refers to the seed.
         self.adaptation_seed = given if isinstance(given, int) else self.seed
         self.folder = self._folder(self.procedure, self.seed)
+        if self._given_folder is not None:
+            self.folder = Path(self._given_folder)
         self.adaptation_folder = self.folder_of(self.procedure)
         self._settle_settings()
 

@@ -22,7 +22,7 @@ SECTIONS = {
 }
 
 
-def render_page(analysis, tables, pictures):
+def render_page(analysis, tables, pictures, warnings=()):
     """The report as one HTML page.
 
     Arguments
@@ -34,6 +34,8 @@ def render_page(analysis, tables, pictures):
     pictures : dict
         As :func:`ser_brain.evaluation.report.figures.all_pictures` gives
         them.
+    warnings : sequence of str
+        Sentences to stand at the top, beside those that any report has.
 
     Returns
     -------
@@ -52,7 +54,7 @@ def render_page(analysis, tables, pictures):
     return environment.get_template("page.html").render(
         title=title(analysis),
         summary=_summary(analysis),
-        notices=notices(analysis),
+        notices=[*notices(analysis), *warnings],
         missing=analysis.missing,
         sections=[pair for pair in SECTIONS.items() if pair[0] not in absent],
         tables=tables,

@@ -1,0 +1,1 @@
+"""Sub-commands of ``ser-brain``: arguments and printing, one file each."""

@@ -1,0 +1,210 @@
+"""``ser-brain train``: from a table to a model, its score and its page."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ser_brain.corpora.validation import doubts, speakers_of
+from ser_brain.errors import InputError
+from ser_brain.evaluation.baseline import accuracy_by_fold
+from ser_brain.evaluation.report.analysis import analyse
+from ser_brain.evaluation.report.figures import all_pictures
+from ser_brain.evaluation.report.page import render_page
+from ser_brain.evaluation.report.runs import read_json, read_run
+from ser_brain.evaluation.report.summary import all_tables
+from ser_brain.evaluation.report.tables import percent
+from ser_brain.experiment.command import (
+    full_disk_as_input_error,
+    quiet_libraries,
+)
+from ser_brain.experiment.cross_validation import (
+    LOCK,
+    audio_digests,
+    baseline_rows,
+    check_request,
+    open_table,
+    silence,
+    train_all,
+)
+from ser_brain.experiment.locks import hold
+from ser_brain.files import write_atomically
+
+SCORES = "cross_validation.json"
+PAGE = "report.html"
+SCORED = ("UA", "WA", "macro_f1")
+
+
+def train_table(path, output, words=(), classes=(), warn=print):
+    """Cross-validates on a table, then trains a model on all its clips.
+
+    Arguments
+    ---------
+    path : str or Path
+        The table: a .csv or .json, see docs/your-own-corpus.md.
+    output : str or Path
+        The model's folder. A training that was killed there goes on; one
+        that has finished is told again.
+    words : sequence of str
+        Further words of the frozen recipe's command line: ``--scale small``.
+    classes : sequence of str
+        ``("--classes", "{...}")`` to choose or join labels.
+    warn : callable
+        Called with each sentence about what makes the score doubtful, before
+        anything is trained.
+
+    Returns
+    -------
+    dict
+        What ``cross_validation.json`` holds.
+
+    Raises
+    ------
+    InputError
+        If the table, a file in it or a setting is bad, the folder holds
+        something else, or the disk is full.
+    """
+    output = Path(output)
+    quiet_libraries()
+    table = open_table(path, [*words, *classes])
+    digests = audio_digests(table)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{output} cannot be made ({error.strerror}): give another folder "
+            "as --output."
+        ) from error
+    lock = hold(
+        output / LOCK,
+        f"{output} is being trained by another process: wait until it has "
+        "ended, or give another --output.",
+    )
+    try:
+        with full_disk_as_input_error():
+            check_request(output, table, digests)
+            warnings = doubts(table.manifest, digests)
+            for sentence in warnings:
+                warn(sentence)
+            return _trained(table, output, words, warnings)
+    finally:
+        lock.release()
+
+
+def _trained(table, output, words, warnings):
+    """The scores, from before or now."""
+    classifier = output / "save" / "classifier" / "classifier.json"
+    whole = [output / SCORES, output / PAGE, classifier]
+    if all(each.is_file() for each in whole):
+        return read_json(output / SCORES)
+    with silence():
+        baseline = accuracy_by_fold(baseline_rows(table))
+    folders = train_all(table, output, words)
+    runs = [read_run(folder) for folder in folders.values()]
+    analysis = analyse(runs, [], [])
+    page = render_page(
+        analysis,
+        with_baseline(all_tables(analysis), analysis.folds, baseline),
+        all_pictures(analysis),
+        warnings,
+    )
+    write_atomically(output / PAGE, page)
+    scores = described(table, analysis, baseline, warnings)
+    text = json.dumps(scores, indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(output / SCORES, text + "\n")
+    return scores
+
+
+def with_baseline(tables, names, baseline):
+    """The report's tables, with a row of the baseline in the first.
+
+    Arguments
+    ---------
+    tables : dict
+        As :func:`ser_brain.evaluation.report.summary.all_tables` gives them.
+    names : list of str
+        The folds, in the order of the columns.
+    baseline : dict
+        Fold -> UA.
+
+    Returns
+    -------
+    dict
+        The tables.
+    """
+    table = tables["accuracy"]
+    cells = [percent(baseline[name]) for name in names]
+    mean = percent(np.mean(list(baseline.values())))
+    rows = [*table.rows, ["log-mel, logistic regression", *cells, mean]]
+    quiet = (*table.quiet, len(table.rows))
+    table = dataclasses.replace(table, rows=rows, quiet=quiet)
+    return {**tables, "accuracy": table}
+
+
+def described(table, analysis, baseline, warnings):
+    """What ``cross_validation.json`` says.
+
+    Arguments
+    ---------
+    table : Table
+        The table.
+    analysis : Analysis
+        Of the runs of all folds.
+    baseline : dict
+        Fold -> UA of the baseline.
+    warnings : list of str
+        Sentences.
+
+    Returns
+    -------
+    dict
+        All scores are fractions. The intervals hold 95 %, over clips and,
+        unless there is one speaker only, over speakers.
+    """
+    procedure = analysis.procedures[0]
+    speakers = speakers_of(table.manifest)
+    several = len(speakers) > 1
+    classes = analysis.classes
+    counted = {run.fold: run.metrics for run in procedure.runs}
+    known = {item["emotion"] for item in table.manifest.values()}
+    return {
+        "table": table.name,
+        "clips": len(table.manifest),
+        "speakers": len(speakers),
+        "scale": analysis.scale,
+        "seed": procedure.runs[0].seed,
+        **{name: float(procedure.scores[name]) for name in SCORED},
+        "chance": analysis.chance,
+        "baseline_UA": float(np.mean(list(baseline.values()))),
+        "recall": _by_class(classes, procedure.scores["recall"]),
+        "intervals": {
+            "clips": _intervals(procedure.by_clip, classes),
+            "speakers": (
+                _intervals(procedure.by_speaker, classes) if several else None
+            ),
+        },
+        "folds_by": table.rule,
+        "folds": {
+            fold: {
+                "UA": counted[fold]["UA"],
+                "n": counted[fold]["n"],
+                "baseline_UA": baseline[fold],
+            }
+            for fold in analysis.folds
+        },
+        "classes_left_out": sorted(known - set(classes)),
+        "warnings": warnings,
+    }
+
+
+def _intervals(found, classes):
+    """Score -> low and high."""
+    pairs = {name: list(map(float, found[name])) for name in SCORED}
+    ends = np.transpose(found["recall"])
+    return {**pairs, "recall": _by_class(classes, ends)}
+
+
+def _by_class(classes, values):
+    """Class -> value, from an array."""
+    return dict(zip(classes, values.tolist(), strict=True))
