@@ -192,7 +192,7 @@ def hours_point(hours, clips, scratch, threads, batch=HOURS_BATCH):
     log, found = train_vft(table, threads, epochs=1, batch_size=batch)
     # Written last, when all features are in the file beside it.
     (index,) = (table.parent / "clips" / "front_end").glob("*.json")
-    built = index.stat().st_mtime - moment(log, "front-end cache: ")
+    built = index.stat().st_mtime - moment(log, "utterances are computed once")
     (features,) = index.parent.glob("*.f16")
     return {
         "hours": hours,
