@@ -1,7 +1,7 @@
 """Changes of a recording that make more speakers and rooms out of few.
 
-Speed, pitch, band limit, tilt and level are heard by teacher and student
-alike; noise by the student alone (see ``distil.py``).
+Speed, pitch, band limit and tilt are heard by teacher and student alike, at
+one level; noise by the student alone (see ``distil.py``).
 """
 
 import torch
@@ -10,6 +10,8 @@ from torchaudio.functional import phase_vocoder, resample
 # Resampling by a ratio of small integers has a short kernel.
 STEPS = 20
 N_FFT = 512
+# Root mean square of what is heard.
+LEVEL = 0.05
 
 
 def uniform(low, high, generator):
@@ -48,8 +50,13 @@ def filtered(wav, generator):
     return torch.fft.irfft(spectrum * 10 ** (decibels / 20), n=len(wav))
 
 
+def leveled(wav):
+    """The waveform at the level that all others have."""
+    return wav * (LEVEL / wav.square().mean().sqrt().clamp(min=1e-5))
+
+
 def augmented(wav, generator):
-    """Another speaker, pace, microphone and level.
+    """Another speaker, pace and microphone.
 
     Arguments
     ---------
@@ -61,7 +68,7 @@ def augmented(wav, generator):
     Returns
     -------
     torch.Tensor
-        Waveform in [-1, 1] of another length.
+        Waveform of another length.
     """
     if chance(0.8, generator):
         # Pitch, formants and pace together, by up to a fifth.
@@ -72,8 +79,7 @@ def augmented(wav, generator):
         wav = stretched(wav, uniform(0.75, 1.3, generator))
     if chance(0.8, generator):
         wav = filtered(wav, generator)
-    loudest = wav.abs().max().clamp(min=1e-4)
-    return wav / loudest * 10 ** (uniform(-30, 0, generator) / 20)
+    return wav
 
 
 def noisy(wavs, wav_lens, generator):

@@ -1,16 +1,19 @@
 """Pretrains the embedded nano models on openly licensed speech.
 
-    python tools/make_nano.py distil  --speech DIR [DIR ...] --heldout DIR
-    python tools/make_nano.py wav2vec --speech DIR [DIR ...] --heldout DIR
+    python tools/make_nano.py front_end --speech DIR ... --heldout DIR --work A
+    python tools/make_nano.py distil    --speech DIR ... --heldout DIR --work B \
+        --front_end A/model
+    python tools/make_nano.py wav2vec   --speech DIR ... --heldout DIR --work C
 
-``distil`` makes the nano wav2vec 2.0: it learns the features of the embedded
-Whisper encoder and, beside them, its own objective (distil.py). ``wav2vec``
-makes the nano wav2vec 1.0 by its own objective.
+``front_end``, then ``distil``, make the nano wav2vec 2.0, which learns the
+hidden states of the embedded Whisper encoder and, beside them, its own
+objective (distil.py). ``wav2vec`` makes the nano wav2vec 1.0 by its own
+objective.
 
 Seeded; can be killed at any time and started again: it goes on from its last
 checkpoint in --work, with more speech or another number of --steps if these
-are given. Ends by writing fp16 safetensors to ser_brain/assets and the curve
-to docs/.
+are given. Ends by writing the model to --work and, but for ``front_end``, as
+fp16 safetensors to ser_brain/assets and its curve to docs/.
 """
 
 import argparse
@@ -20,8 +23,8 @@ import time
 from pathlib import Path
 
 import torch
-from augment import augmented, noisy
-from distil import new_student, teach
+from augment import augmented, leveled, noisy
+from distil import Distillation, inherit, new_student, teach
 from safetensors.torch import load_file, save_file
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
@@ -64,11 +67,42 @@ def audio_files(folders):
     return sorted(files)
 
 
-def read_all(folders):
-    """Waveforms of at least one second, decoded once."""
-    files = tqdm(audio_files(folders), desc="decoding")
-    wavs = [read_audio(path) for path in files]
-    return [wav for wav in wavs if len(wav) >= SAMPLE_RATE]
+class Speech:
+    """Waveforms of at least one second, decoded once.
+
+    Arguments
+    ---------
+    folders : list of str
+        Where audio files are searched.
+    weights : list of float, optional
+        How often each folder is drawn; by default as often as it is long.
+    """
+
+    def __init__(self, folders, weights=None):
+        self.wavs, chances = [], []
+        for number, folder in enumerate(folders):
+            files = tqdm(audio_files([folder]), desc=f"decoding {folder}")
+            wavs = [read_audio(path) for path in files]
+            wavs = [wav for wav in wavs if len(wav) >= SAMPLE_RATE]
+            lengths = torch.tensor([float(len(wav)) for wav in wavs])
+            if weights:
+                lengths *= weights[number] / lengths.sum()
+            self.wavs += wavs
+            chances.append(lengths)
+        self.chances = torch.cat(chances)
+
+    @property
+    def hours(self):
+        """How long it lasts."""
+        return sum(map(len, self.wavs)) / SAMPLE_RATE / 3600
+
+    def crops(self, samples, size, generator):
+        """Random crops of clips drawn by their length and folder."""
+        clips = torch.multinomial(self.chances, size, True, generator=generator)
+        return [
+            random_stretch(self.wavs[clip], samples, generator)
+            for clip in clips.tolist()
+        ]
 
 
 def random_stretch(wav, samples, generator):
@@ -76,16 +110,6 @@ def random_stretch(wav, samples, generator):
     room = max(len(wav) - samples, 0)
     start = int(torch.randint(room + 1, (1,), generator=generator))
     return wav[start : start + samples]
-
-
-def draw_crops(wavs, samples, size, generator):
-    """Random crops, clips drawn in proportion to their length."""
-    lengths = torch.tensor([float(len(wav)) for wav in wavs])
-    clips = torch.multinomial(lengths, size, True, generator=generator)
-    return [
-        random_stretch(wavs[clip], samples, generator)
-        for clip in clips.tolist()
-    ]
 
 
 def batch_of(crops):
@@ -112,13 +136,13 @@ class Contrastive:
         self.seconds, self.size = args.seconds, args.batch
         self.module = Wav2VecPretraining(NANO_WAV2VEC)
 
-    def prepare(self, wavs):
+    def prepare(self, speech):
         """Nothing is measured before the first update."""
 
-    def loss(self, wavs, generator):
+    def loss(self, speech, generator):
         """Mean loss of a batch of random crops, with the details to log."""
         samples = int(self.seconds * SAMPLE_RATE)
-        crops = draw_crops(wavs, samples, self.size, generator)
+        crops = speech.crops(samples, self.size, generator)
         return self.module(*batch_of(crops))
 
     heldout_loss = loss
@@ -129,7 +153,7 @@ class Contrastive:
 
 
 class Distilled:
-    """wav2vec 2.0 that learns from Whisper's encoder.
+    """wav2vec 2.0 that learns the hidden states of Whisper's encoder.
 
     Arguments
     ---------
@@ -140,60 +164,98 @@ class Distilled:
     asset = "nano_wav2vec2"
     title = "Distilling Whisper into the nano wav2vec 2.0"
     pictured = "cosine"
+    front_end_only = False
 
     def __init__(self, args):
-        self.seconds, self.size = args.seconds, args.batch
+        self.samples = int(args.seconds * SAMPLE_RATE)
+        self.size = args.batch
         self.teacher = Whisper(asset("whisper_tiny_en")).eval()
-        self.module = new_student(args.work / "random", self.teacher.dim)
-
-    def prepare(self, wavs):
-        """Measures the scale of the teacher's features."""
-        generator = torch.Generator().manual_seed(0)
-        batches = [self.crops(wavs, generator) for _ in range(12)]
-        self.module.measure([teach(self.teacher, *one) for one in batches])
-
-    def crops(self, wavs, generator):
-        """Augmented crops of about the same length."""
-        # Few lengths: torch prepares its kernels for each one anew.
-        eighths = int(torch.randint(4, 13, (1,), generator=generator))
-        samples = int(self.seconds * eighths / 8 * SAMPLE_RATE)
-        longer = draw_crops(wavs, samples * 3 // 2, self.size, generator)
-        changed = [augmented(crop, generator) for crop in longer]
-        return batch_of(
-            [random_stretch(crop, samples, generator) for crop in changed]
+        layers = len(self.teacher.layer_stack) + 1
+        self.module = Distillation(
+            self.source(args),
+            layers=1 if self.front_end_only else layers,
+            frames=self.teacher.frame_lengths(self.samples),
+            front_end_only=self.front_end_only,
         )
 
-    def loss(self, wavs, generator):
+    def source(self, args):
+        """The folder of the student as it is before the first update."""
+        if args.front_end is None:
+            raise SystemExit("distil needs --front_end: see --help.")
+        return args.front_end
+
+    def teach(self, wavs, wav_lens):
+        """The hidden states to be learned."""
+        return teach(self.teacher, wavs, wav_lens, self.front_end_only)
+
+    def prepare(self, speech):
+        """Measures the teacher and hands its layers on."""
+        generator = torch.Generator().manual_seed(0)
+        batches = [self.crops(speech, generator) for _ in range(24)]
+        self.module.measure([self.teach(*one) for one in batches])
+        inherit(self.module.objective.encoder, self.teacher, batches[:6])
+
+    def crops(self, speech, generator):
+        """Augmented crops at one level."""
+        longer = speech.crops(self.samples * 3 // 2, self.size, generator)
+        changed = [augmented(crop, generator) for crop in longer]
+        return batch_of(
+            [
+                leveled(random_stretch(crop, self.samples, generator))
+                for crop in changed
+            ]
+        )
+
+    def loss(self, speech, generator):
         """Loss of augmented crops, noisy for the student alone."""
-        crops, lens = self.crops(wavs, generator)
-        taught, _ = teach(self.teacher, crops, lens)
+        crops, lens = self.crops(speech, generator)
+        taught, _ = self.teach(crops, lens)
         heard = noisy(crops, lens, generator)
         return self.module(heard, lens, taught, generator)
 
-    def heldout_loss(self, wavs, generator):
-        """Loss of crops as they are."""
-        samples = int(self.seconds * SAMPLE_RATE)
-        crops = batch_of(draw_crops(wavs, samples, self.size, generator))
-        taught, _ = teach(self.teacher, *crops)
-        return self.module(*crops, taught, generator)
+    def heldout_loss(self, speech, generator):
+        """Loss of crops as they are, at one level."""
+        crops = speech.crops(self.samples, self.size, generator)
+        crops, lens = batch_of([leveled(crop) for crop in crops])
+        taught, _ = self.teach(crops, lens)
+        return self.module(crops, lens, taught, generator)
 
     def save(self, folder):
         """Writes the student with its quantizer."""
         self.module.objective.save_pretrained(folder)
 
 
-KINDS = {"distil": Distilled, "wav2vec": Contrastive}
+class FrontEnd(Distilled):
+    """The student's front-end, which learns Whisper's."""
+
+    asset = None
+    front_end_only = True
+
+    def source(self, args):
+        """A random student."""
+        folder = args.work / "random"
+        new_student(folder)
+        return folder
+
+    def prepare(self, speech):
+        """Measures the input of the teacher's first layer."""
+        generator = torch.Generator().manual_seed(0)
+        batches = [self.crops(speech, generator) for _ in range(24)]
+        self.module.measure([self.teach(*one) for one in batches])
+
+
+KINDS = {"front_end": FrontEnd, "distil": Distilled, "wav2vec": Contrastive}
 
 
 @torch.no_grad()
-def evaluate(kind, wavs):
+def evaluate(kind, speech):
     """Mean loss and details on held-out speakers, always the same crops."""
     kind.module.eval()
     torch.manual_seed(1)
     sums = {}
     for number in range(8):
         generator = torch.Generator().manual_seed(number)
-        loss, details = kind.heldout_loss(wavs, generator)
+        loss, details = kind.heldout_loss(speech, generator)
         for key, value in {"loss": loss, **details}.items():
             sums.setdefault(key, []).append(float(value))
     kind.module.train()
@@ -227,14 +289,14 @@ def resume(path, kind, optimizer):
     return state["step"], state["log"]
 
 
-def update(kind, optimizer, wavs, step, args):
+def update(kind, optimizer, speech, step, args):
     """One update; its loss and details."""
     torch.manual_seed(step)
     generator = torch.Generator().manual_seed(step)
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(step + 1, args)
     with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
-        loss, details = kind.loss(wavs, generator)
+        loss, details = kind.loss(speech, generator)
     optimizer.zero_grad()
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(kind.module.parameters(), 5.0)
@@ -255,20 +317,20 @@ def pretrain(args):
         weight_decay=0.01,
         fused=True,
     )
-    wavs, heldout = read_all(args.speech), read_all([args.heldout])
-    hours = sum(map(len, wavs)) / SAMPLE_RATE / 3600
-    print(f"{len(wavs)} clips, {hours:.2f} h; {len(heldout)} held out")
+    speech = Speech(args.speech, args.weights)
+    heldout = Speech([args.heldout])
+    print(f"{len(speech.wavs)} clips, {speech.hours:.2f} h")
     checkpoint = args.work / "checkpoint.pt"
     if checkpoint.is_file():
         first, log = resume(checkpoint, kind, optimizer)
     else:
         first, log = 0, []
-        kind.prepare(wavs)
+        kind.prepare(speech)
     earlier = log[-1]["minutes"] if log else 0.0
     begun = time.time()
     bar = tqdm(range(first, args.steps), initial=first, total=args.steps)
     for step in bar:
-        details = update(kind, optimizer, wavs, step, args)
+        details = update(kind, optimizer, speech, step, args)
         if (step + 1) % args.every == 0 or step + 1 == args.steps:
             row = {"step": step + 1}
             row.update({key: float(value) for key, value in details.items()})
@@ -308,8 +370,11 @@ def draw_curve(path, log, kind):
     figure.savefig(path, dpi=150)
 
 
-def write_model(kind, log):
-    """The asset, and its curve in docs/."""
+def write_model(kind, log, work):
+    """The model in --work, the asset, and its curve in docs/."""
+    kind.save(work / "model")
+    if kind.asset is None:
+        return
     folder = ROOT / "ser_brain" / "assets" / kind.asset
     kind.save(folder)
     halve(folder)
@@ -326,6 +391,10 @@ def main():
     parser.add_argument("kind", choices=sorted(KINDS))
     parser.add_argument("--speech", nargs="+", required=True)
     parser.add_argument("--heldout", required=True)
+    parser.add_argument(
+        "--weights", nargs="+", type=float, help="of the --speech folders"
+    )
+    parser.add_argument("--front_end", type=Path, help="what front_end made")
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=4.0)
@@ -340,7 +409,7 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     kind, log = pretrain(args)
-    write_model(kind, log)
+    write_model(kind, log, args.work)
 
 
 if __name__ == "__main__":
