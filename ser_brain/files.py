@@ -4,8 +4,51 @@ import hashlib
 import os
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from ser_brain.errors import InputError
+
+# File systems take names of 255 bytes; something may be put before one.
+LONGEST_NAME = 200
+
+
+def folder_name(name):
+    """Any name as the name of one folder, whatever is in it.
+
+    What comes from a table or a command line (a speaker, a fold, the stem of
+    a file) goes through here before it becomes part of a path, so that it
+    can neither leave the folder that it belongs to nor nest in it. Ordinary
+    names stay as they are; different names stay different.
+
+    Arguments
+    ---------
+    name : str
+        The name.
+
+    Returns
+    -------
+    str
+        The name with separators, control characters, ``%`` and a leading dot
+        in percent-encoding. A name of more than 200 bytes is cut, and ends
+        in a hash of the whole.
+
+    Example
+    -------
+    >>> folder_name("Ann B."), folder_name("a/b"), folder_name("../../home")
+    ('Ann B.', 'a%2Fb', '%2E.%2F..%2Fhome')
+    """
+    dots, rest = ("%2E", name[1:]) if name.startswith(".") else ("", name)
+    kept = dots + "".join(
+        quote(each, safe="", errors="surrogatepass")
+        if each in "/\\%" or not each.isprintable()
+        else each
+        for each in rest
+    )
+    encoded = kept.encode()
+    if len(encoded) <= LONGEST_NAME:
+        return kept
+    short = encoded[: LONGEST_NAME - 65].decode(errors="ignore")
+    return f"{short}-{hashlib.sha256(encoded).hexdigest()}"
 
 
 @contextmanager

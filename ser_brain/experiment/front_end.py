@@ -1,7 +1,6 @@
 """The front-end cache that the settings ask for."""
 
 import hashlib
-from pathlib import Path
 
 from speechbrain.utils.distributed import run_on_main
 
@@ -59,7 +58,7 @@ def _on_disk(experiment, section, gigabytes):
         str(speeds),
     )
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
-    folder = Path(experiment.settings.get("results"), experiment.name, FOLDER)
+    folder = experiment.corpus_folder / FOLDER
     file = FrontEndFile(folder, key, encoder.cacheable_dim)
     ids = list(experiment.manifest)
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from pathlib import Path
 
 import torch
 from speechbrain.utils.distributed import run_on_main
@@ -50,7 +49,7 @@ def layer_features(experiment, section):
         json.dumps([speeds, kept_form(head)]),
     ]
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
-    folder = Path(experiment.settings.get("results"), experiment.name, FOLDER)
+    folder = experiment.corpus_folder / FOLDER
     width = head.pooling.output_dim(head.dim)
     if not head.keeps_vectors:
         width = head.n_layers * head.dim

@@ -27,6 +27,7 @@ from ser_brain.evaluation.outputs import COLUMNS
 from ser_brain.experiment.arguments import parse_arguments
 from ser_brain.experiment.settings import Settings
 from ser_brain.experiment.stage import Stage
+from ser_brain.files import folder_name
 
 # SpeechBrain's run options that change what a stage computes.
 RUN_OPTIONS = (
@@ -145,8 +146,7 @@ class Outline:
             As ``ser_brain.corpora.prepare``, or if a class has the name of
             a column of predictions.csv.
         """
-        results = Path(self.settings.get("results"))
-        path = results / self.name / "manifest.json"
+        path = self.corpus_folder / "manifest.json"
         allow = bool(self.settings.get("allow_incomplete"))
         corpus = self.name.removeprefix("mini-")
         labels = None
@@ -255,19 +255,20 @@ class Outline:
         other.choose_fold()
         return other
 
+    @property
+    def corpus_folder(self):
+        """Where all results on the corpus lie."""
+        return Path(self.settings.get("results"), folder_name(self.name))
+
     def folder_of(self, procedure):
         """Run folder of a procedure with this fold, scale and adaptation."""
         return self._folder(procedure, self.adaptation_seed)
 
     def _folder(self, procedure, seed):
-        return Path(
-            self.settings.get("results"),
-            self.name,
-            procedure,
-            self.scale,
-            f"fold_{self.fold.name}",
-            f"seed_{seed}",
-        )
+        # The procedure is the stem of a file, the fold a speaker's name.
+        parts = [procedure, self.scale, f"fold_{self.fold.name}"]
+        parts = map(folder_name, [*parts, f"seed_{seed}"])
+        return self.corpus_folder.joinpath(*parts)
 
     def entries(self, ids):
         """Manifest entries of some utterances."""

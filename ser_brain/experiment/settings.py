@@ -165,8 +165,9 @@ class Settings:
             The file's stem.
         """
         path = self.hparams / kind / f"{name}.yaml"
-        if not path.is_file():
-            known = sorted(p.stem for p in path.parent.glob("*.yaml"))
+        known = sorted(p.stem for p in path.parent.glob("*.yaml"))
+        # A name, not the path of a file elsewhere.
+        if name not in known:
             raise InputError(
                 f"'{name}' is not one of {kind}: {', '.join(known)}."
             )

@@ -117,6 +117,33 @@ def test_clip_that_vanished(refused, tmp_path):
     assert f"{table}, line 5, names {tmp_path / 'gone.wav'}" in sentence
 
 
+def test_a_speaker_called_as_a_path_stays_in_results(run, tmp_path):
+    rows = [
+        (path, emotion, speaker.replace("03", "../../../../../escaped"))
+        for path, emotion, speaker in pick_clips()
+    ]
+    table = tmp_path / "mine.csv"
+    write_table(table, rows)
+    results = tmp_path / "deep" / "results"
+    got = run(
+        "SAVEE",
+        "train_vft",
+        manifest=table,
+        fold="../../../../../escaped",
+        results=results,
+    )
+    assert got.code == 0, got.err
+    (metrics,) = tmp_path.rglob("metrics.json")
+    assert len(metrics.relative_to(results).parts) == 6
+    assert '"fold": "../../../../../escaped"' in metrics.read_text()
+    assert not list(tmp_path.rglob("escaped*"))
+
+
+@pytest.mark.parametrize("kind", ["scale", "variant"])
+def test_a_layer_is_a_name_and_no_path(refused, kind):
+    assert "'../vft' is not one of" in refused(**{kind: "../vft"})
+
+
 def test_unknown_emotion_code(refused, savee):
     clip = savee / "AudioData" / "JE" / "q01.wav"
     clip.write_bytes(b"x")
