@@ -5,7 +5,7 @@ import hashlib
 from speechbrain.utils.distributed import run_on_main
 
 from ser_brain.corpora import manifest_key
-from ser_brain.dataio.audio import played, sample_count
+from ser_brain.dataio.audio import RESAMPLER, played, sample_count
 from ser_brain.dataio.front_end import (
     MemoryCache,
     at_speed,
@@ -53,6 +53,7 @@ def _on_disk(experiment, section, gigabytes):
     speeds = section.get("speeds", [1.0])
     parts = (
         encoder.front_end_fingerprint(),
+        RESAMPLER,
         manifest_key(experiment.manifest),
         str(longest),
         str(speeds),

@@ -7,7 +7,7 @@ import torch
 from speechbrain.utils.distributed import run_on_main
 
 from ser_brain.corpora import manifest_key
-from ser_brain.dataio.audio import played, sample_count
+from ser_brain.dataio.audio import RESAMPLER, played, sample_count
 from ser_brain.dataio.front_end_file import FrontEndFile
 from ser_brain.errors import InputError
 from ser_brain.experiment.settings import fingerprint
@@ -45,6 +45,7 @@ def layer_features(experiment, section):
     speeds = sorted({*section["speeds"], *section["test_speeds"]})
     parts = [
         fingerprint(experiment.settings.value("encoder")),
+        RESAMPLER,
         manifest_key(experiment.manifest),
         json.dumps([speeds, kept_form(head)]),
     ]

@@ -22,6 +22,7 @@ from ser_brain.corpora import (
     training_share,
 )
 from ser_brain.corpora.mini import default_target, unpack_mini
+from ser_brain.dataio.audio import RESAMPLER
 from ser_brain.errors import InputError
 from ser_brain.evaluation.outputs import COLUMNS
 from ser_brain.experiment.arguments import parse_arguments
@@ -275,9 +276,10 @@ class Outline:
         return {key: self.manifest[key] for key in ids}
 
     def key(self, section, ids, *depends):
-        """Hash of a section, of the data it sees and of earlier stages."""
+        """Hash of a section, of the samples it sees and of earlier stages."""
         return self.settings.key(
             section,
+            RESAMPLER,
             manifest_key(self.entries(ids)),
             self._run_options(),
             *depends,

@@ -12,7 +12,9 @@ from hypothesis import (
 from recipe_runs import ROOT, YAMLS
 
 from ser_brain.errors import InputError
+from ser_brain.experiment import outline as outline_module
 from ser_brain.experiment.arguments import parse_arguments
+from ser_brain.experiment.outline import Outline
 from ser_brain.experiment.settings import Settings
 
 HPARAMS = ROOT / "hparams"
@@ -229,6 +231,15 @@ def test_key_changes_with_what_is_computed_only(lr, workers, hours):
     plain = key_of()
     assert key_of(num_workers=workers, audio_cache_hours=hours) == plain
     assert (key_of(lr=lr) == plain) == (lr == 1e-4)
+
+
+def test_keys_change_with_the_resampler(monkeypatch):
+    outline = Outline(["hparams/vft.yaml", "--scale", "nano"], "SAVEE")
+    outline.settings.apply_overrides(**RUN)
+    before = outline.key("fine_tuning", [])
+    assert outline.key("fine_tuning", []) == before
+    monkeypatch.setattr(outline_module, "RESAMPLER", "another")
+    assert outline.key("fine_tuning", []) != before
 
 
 def test_key_follows_the_weights_not_their_place(tmp_path):
