@@ -10,6 +10,7 @@ from ser_brain.errors import InputError
 
 # File systems take names of 255 bytes; something may be put before one.
 LONGEST_NAME = 200
+BLOCK = 1 << 22  # bytes read at once
 
 
 def folder_name(name):
@@ -126,4 +127,78 @@ def digest(path):
     >>> digest(file)[:8]
     'e3b0c442'
     """
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    found = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while block := stream.read(BLOCK):
+            found.update(block)
+    return found.hexdigest()
+
+
+def digests(folder, leave_out=()):
+    """SHA-256 of every file below a folder.
+
+    Arguments
+    ---------
+    folder : str or Path
+        The folder.
+    leave_out : sequence of str
+        Names of files and folders in it that do not count.
+
+    Returns
+    -------
+    dict
+        Path within the folder, with forward slashes -> 64 hexadecimal digits.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> write_atomically(folder / "a" / "b.txt", "")
+    >>> {name: found[:8] for name, found in digests(folder).items()}
+    {'a/b.txt': 'e3b0c442'}
+    """
+    paths = {
+        path.relative_to(folder).as_posix(): path
+        for path in sorted(Path(folder).rglob("*"))
+        if path.is_file()
+    }
+    return {
+        name: digest(path)
+        for name, path in paths.items()
+        if name.split("/")[0] not in leave_out
+    }
+
+
+def changed_file(folder, files):
+    """The first file that is not as it was written.
+
+    Arguments
+    ---------
+    folder : str or Path
+        The folder.
+    files : dict
+        As :func:`digests` gave them; files that it does not name do not
+        matter.
+
+    Returns
+    -------
+    str or None
+        What is wrong, such as ``head.safetensors is missing``; None where
+        all are whole.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> write_atomically(folder / "a.txt", "whole")
+    >>> files = digests(folder)
+    >>> changed_file(folder, files)
+    >>> write_atomically(folder / "a.txt", "hole")
+    >>> changed_file(folder, files)
+    'a.txt was changed'
+    """
+    for name, wanted in files.items():
+        path = Path(folder, name)
+        if not path.is_file():
+            return f"{name} is missing"
+        if digest(path) != wanted:
+            return f"{name} was changed"
+    return None
