@@ -98,6 +98,13 @@ class Outline:
     def _choose_data(self, corpus):
         """The user's table, else the corpus, else the mini corpus."""
         settings = self.settings
+        asked = settings.overrides.get("corpus")
+        if asked is not None and asked.casefold() != corpus.casefold():
+            raise InputError(
+                f"--corpus is {asked!r}, but a recipe is for one corpus, here "
+                f"{corpus or 'the table'}: leave it out, or start that "
+                "corpus's own recipe."
+            )
         self.mini = False
         self.table = settings.get("manifest")
         if self.table is not None:

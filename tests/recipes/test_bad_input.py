@@ -198,6 +198,12 @@ def test_batch_larger_than_the_training_set_in_p3(refused):
     assert "--adaptation_batch_seconds 10000" in sentence
 
 
+def test_a_loss_that_is_not_finite(refused):
+    sentence = refused(lr=1e30, epochs=3)
+    assert "classifier: the loss was not finite 4 times" in sentence
+    assert "at the learning rate 1e+30: give a lower one" in sentence
+
+
 def test_more_clusters_than_frames(refused):
     sentence = refused(recipe="extract_pseudo", n_clusters=[4, 10**7])
     assert "10000000" in sentence
