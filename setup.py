@@ -42,6 +42,7 @@ setup(
         "fsspec",
         "packaging",
         "soundfile>=0.12",
+        "soxr>=0.5",
         "tqdm",
         "matplotlib>=3.8",
         "jinja2>=3.1",

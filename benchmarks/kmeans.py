@@ -33,17 +33,13 @@ DIM = 512
 
 def speech(folder, seed=0):
     """Clips at 16 kHz, (1, samples), in a seeded order, at three speeds."""
-    import soundfile
-    import torch
-    from torchaudio.functional import resample
+    from ser_brain.dataio.audio import played, read_audio
 
     kinds = {".flac", ".wav"}
     paths = sorted(p for p in Path(folder).rglob("*") if p.suffix in kinds)
     np.random.default_rng(seed).shuffle(paths)
     for speed, path in itertools.product((1.0, 0.9, 1.1), paths):
-        wav, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        wav = torch.from_numpy(wav.mean(axis=1))
-        yield resample(wav, round(rate * speed), 16000)[None]
+        yield played(read_audio(path), speed)[None]
 
 
 def make_frames(folder, count):

@@ -59,6 +59,7 @@ def build_parser():
 
     add_predict(add)
 
+    add_verify(add)
     add_train(add)
     add_baseline(add)
     add_plans(add)
@@ -94,6 +95,15 @@ def add_predict(add):
         type=int,
         help="processes that decode (default: 0 on a CPU, else one a core)",
     )
+
+
+def add_verify(add):
+    """Is a model's folder as it was written?"""
+    from ser_brain.commands import verify
+
+    sub = add("verify", help="whether a model's files are whole and work")
+    verify.add_arguments(sub)
+    sub.set_defaults(command=verify.run)
 
 
 def add_train(add):

@@ -4,8 +4,52 @@ import hashlib
 import os
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from ser_brain.errors import InputError
+
+# File systems take names of 255 bytes; something may be put before one.
+LONGEST_NAME = 200
+BLOCK = 1 << 22  # bytes read at once
+
+
+def folder_name(name):
+    """Any name as the name of one folder, whatever is in it.
+
+    What comes from a table or a command line (a speaker, a fold, the stem of
+    a file) goes through here before it becomes part of a path, so that it
+    can neither leave the folder that it belongs to nor nest in it. Ordinary
+    names stay as they are; different names stay different.
+
+    Arguments
+    ---------
+    name : str
+        The name.
+
+    Returns
+    -------
+    str
+        The name with separators, control characters, ``%`` and a leading dot
+        in percent-encoding. A name of more than 200 bytes is cut, and ends
+        in a hash of the whole.
+
+    Example
+    -------
+    >>> folder_name("Ann B."), folder_name("a/b"), folder_name("../../home")
+    ('Ann B.', 'a%2Fb', '%2E.%2F..%2Fhome')
+    """
+    dots, rest = ("%2E", name[1:]) if name.startswith(".") else ("", name)
+    kept = dots + "".join(
+        quote(each, safe="", errors="surrogatepass")
+        if each in "/\\%" or not each.isprintable()
+        else each
+        for each in rest
+    )
+    encoded = kept.encode()
+    if len(encoded) <= LONGEST_NAME:
+        return kept
+    short = encoded[: LONGEST_NAME - 65].decode(errors="ignore")
+    return f"{short}-{hashlib.sha256(encoded).hexdigest()}"
 
 
 @contextmanager
@@ -83,4 +127,78 @@ def digest(path):
     >>> digest(file)[:8]
     'e3b0c442'
     """
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    found = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while block := stream.read(BLOCK):
+            found.update(block)
+    return found.hexdigest()
+
+
+def digests(folder, leave_out=()):
+    """SHA-256 of every file below a folder.
+
+    Arguments
+    ---------
+    folder : str or Path
+        The folder.
+    leave_out : sequence of str
+        Names of files and folders in it that do not count.
+
+    Returns
+    -------
+    dict
+        Path within the folder, with forward slashes -> 64 hexadecimal digits.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> write_atomically(folder / "a" / "b.txt", "")
+    >>> {name: found[:8] for name, found in digests(folder).items()}
+    {'a/b.txt': 'e3b0c442'}
+    """
+    paths = {
+        path.relative_to(folder).as_posix(): path
+        for path in sorted(Path(folder).rglob("*"))
+        if path.is_file()
+    }
+    return {
+        name: digest(path)
+        for name, path in paths.items()
+        if name.split("/")[0] not in leave_out
+    }
+
+
+def changed_file(folder, files):
+    """The first file that is not as it was written.
+
+    Arguments
+    ---------
+    folder : str or Path
+        The folder.
+    files : dict
+        As :func:`digests` gave them; files that it does not name do not
+        matter.
+
+    Returns
+    -------
+    str or None
+        What is wrong, such as ``head.safetensors is missing``; None where
+        all are whole.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> write_atomically(folder / "a.txt", "whole")
+    >>> files = digests(folder)
+    >>> changed_file(folder, files)
+    >>> write_atomically(folder / "a.txt", "hole")
+    >>> changed_file(folder, files)
+    'a.txt was changed'
+    """
+    for name, wanted in files.items():
+        path = Path(folder, name)
+        if not path.is_file():
+            return f"{name} is missing"
+        if digest(path) != wanted:
+            return f"{name} was changed"
+    return None

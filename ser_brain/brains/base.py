@@ -199,6 +199,25 @@ class ObjectiveBrain(sb.Brain):
         scaled.backward()
         return loss.detach()
 
+    def check_loss_isfinite(self, loss):
+        """Lets some losses pass that are not finite, as SpeechBrain does.
+
+        Raises
+        ------
+        InputError
+            When there were more of them than ``--nonfinite_patience``.
+        """
+        try:
+            super().check_loss_isfinite(loss)
+        except ValueError as error:
+            rate = self.optimizer.param_groups[0]["lr"]
+            raise InputError(
+                f"{self.hparams.stage}: the loss was not finite "
+                f"{self.nonfinite_count} times, last in epoch {self.epoch}, "
+                f"update {self.step}, at the learning rate {rate:g}: give a "
+                "lower one, or --precision fp32."
+            ) from error
+
     @contextlib.contextmanager
     def unsynced(self):
         """Leaves the exchange of gradients to a later part.

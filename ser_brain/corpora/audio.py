@@ -12,6 +12,9 @@ from ser_brain.errors import InputError
 
 # One frame of wav2vec 2.0 sees 400 samples at 16 kHz; less gives no frame.
 SHORTEST = 0.025  # seconds
+# Nobody records speech below this rate; a damaged header may promise it, and
+# a short file would then become hours of audio.
+LOWEST_RATE = 1000  # Hz
 BLOCK = 1 << 18  # samples read at once, so that long files fit in memory
 # libsndfile shortens a cut WAV to what is there, and tells only in its log.
 CUT_SHORT = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
@@ -45,7 +48,8 @@ def check_audio_files(paths, workers=None, progress=True):
     ------
     InputError
         If any file does not open, has no channel or rate, is cut short,
-        shorter than 25 ms, or holds a value that is no finite number. All
+        shorter than 25 ms, or has a rate below 1000 Hz, or
+        holds a value that is no finite number. All
         files are tried first; the first bad one is named.
 
     Example
@@ -101,7 +105,7 @@ def _duration(path):
 
 def _check_header(file):
     """The header promises sound, and no more than the file holds."""
-    if file.samplerate <= 0 or file.channels <= 0:
+    if file.samplerate < LOWEST_RATE or file.channels <= 0:
         raise BadAudio(f"has {file.channels} channels at {file.samplerate} Hz")
     cut = CUT_SHORT.search(file.extra_info)
     if cut is None:

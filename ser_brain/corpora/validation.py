@@ -26,7 +26,7 @@ def with_folds(manifest):
     Returns
     -------
     manifest : dict
-        The same clips with "fold", which can be the name of a folder.
+        The same clips with "fold".
     rule : str
         "table", "speakers", "groups" or "clips".
 
@@ -57,7 +57,7 @@ def with_folds(manifest):
         groups = speaker_groups(manifest, manifest, GROUPS)
         name = {key: str(1 + group) for key, group in groups.items()}
     folded = {
-        key: {**item, "fold": _folder_name(name[key])}
+        key: {**item, "fold": _fold_name(name[key])}
         for key, item in manifest.items()
     }
     folds(as_speakers(folded), "fold")
@@ -97,9 +97,8 @@ def speakers_of(manifest):
     return sorted({item["speaker"] for item in manifest.values()})
 
 
-def _folder_name(name):
-    """A fold's name without what no folder or fold can be called."""
-    name = name.replace("/", "_")
+def _fold_name(name):
+    """A fold's name, unless it is that of the fold of all clips."""
     return f"{name}_" if name == ALL else name
 
 

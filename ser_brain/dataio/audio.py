@@ -1,12 +1,15 @@
 """Audio files to mono waveforms at 16 kHz."""
 
 import soundfile
+import soxr
 import torch
-from torchaudio.functional import resample
 
+from ser_brain.corpora.audio import LOWEST_RATE
 from ser_brain.errors import InputError
 
 SAMPLE_RATE = 16000
+# What turns a file into samples; part of the key of all that is kept of them.
+RESAMPLER = "soxr HQ"
 # A speed is played by resampling to so many samples.
 STEPS = 100
 # What soundfile raises: a stream of unknown length is a ValueError to it, a
@@ -26,6 +29,49 @@ def sample_count(seconds):
     return int(seconds * SAMPLE_RATE)
 
 
+def resampled(signal, rate, new_rate):
+    """A waveform at another rate.
+
+    By soxr, whose memory does not depend on the two rates. torchaudio's
+    kernel grows with rate / gcd(rate, new_rate): a second at 47 981 Hz takes
+    10 GB there.
+
+    Arguments
+    ---------
+    signal : torch.Tensor
+        Shape (samples,), float32, on any device.
+    rate, new_rate : int
+        In Hz.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape (samples * new_rate / rate,), rounded, as
+        :func:`resampled_count` says; on the same device.
+
+    Example
+    -------
+    >>> len(resampled(torch.zeros(47981), 47981, 16000))
+    16000
+    """
+    if rate == new_rate:
+        return signal
+    samples = signal.detach().cpu().numpy()
+    samples = soxr.resample(samples, rate, new_rate, quality="HQ")
+    return torch.from_numpy(samples).to(signal.device)
+
+
+def resampled_count(samples, rate, new_rate=SAMPLE_RATE):
+    """Samples that a waveform will have at another rate.
+
+    Example
+    -------
+    >>> resampled_count(1000, 44100), len(resampled(torch.zeros(3), 2, 1))
+    (363, 2)
+    """
+    return (2 * samples * new_rate + rate) // (2 * rate)
+
+
 def played(signal, speed):
     """A waveform played at another speed, its pitch with it.
 
@@ -39,7 +85,7 @@ def played(signal, speed):
     Returns
     -------
     torch.Tensor
-        Shape (samples / speed,).
+        Shape (samples / speed,), rounded.
 
     Raises
     ------
@@ -53,9 +99,30 @@ def played(signal, speed):
     """
     if not 0.5 <= speed <= 2:
         raise InputError(f"a speed is {speed}: give factors from 0.5 to 2.")
-    if speed == 1:
-        return signal
-    return resample(signal, round(STEPS * speed), STEPS)
+    return resampled(signal, round(STEPS * speed), STEPS)
+
+
+def check_rate(path, rate):
+    """Refuses a rate at which there is no speech.
+
+    Raises
+    ------
+    InputError
+        If it is below 1000 Hz.
+
+    Example
+    -------
+    >>> check_rate("a.wav", 8000)
+    >>> check_rate("a.wav", 1)
+    Traceback (most recent call last):
+    ...
+    ser_brain.errors.InputError: a.wav has a sampling rate of 1 Hz: ...
+    """
+    if rate < LOWEST_RATE:
+        raise InputError(
+            f"{path} has a sampling rate of {rate} Hz: give a recording of at "
+            f"least {LOWEST_RATE} Hz, or correct the file's header."
+        )
 
 
 def read_audio(path, sample_rate=SAMPLE_RATE):
@@ -72,12 +139,13 @@ def read_audio(path, sample_rate=SAMPLE_RATE):
     -------
     torch.Tensor
         Mono waveform in [-1, 1], float32, shape (samples,): the mean over
-        channels, resampled by torchaudio.
+        channels, resampled by soxr.
 
     Raises
     ------
     InputError
-        If the file is missing, empty or no audio.
+        If the file is missing, empty or no audio, or its rate is below
+        1000 Hz.
 
     Example
     -------
@@ -96,5 +164,5 @@ def read_audio(path, sample_rate=SAMPLE_RATE):
         ) from error
     if len(samples) == 0:
         raise InputError(f"{path} holds no samples: record or copy it again.")
-    wav = torch.from_numpy(samples).mean(1)
-    return wav if rate == sample_rate else resample(wav, rate, sample_rate)
+    check_rate(path, rate)
+    return resampled(torch.from_numpy(samples).mean(1), rate, sample_rate)

@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import math
+import re
 from pathlib import Path
 
 import ruamel.yaml
@@ -10,7 +12,7 @@ from speechbrain.utils.run_opts import RunOptions
 
 from ser_brain.dataio.front_end import cache_mode
 from ser_brain.errors import InputError
-from ser_brain.experiment.settings import ROOT, YAML, load_layer
+from ser_brain.experiment.settings import ROOT, YAML, load_layer, tag_of
 
 # Settings under the names that they had when there was but one encoder of
 # each kind.
@@ -22,7 +24,7 @@ RENAMED = {
     "wav2vec_feature_span": "states_feature_span",
 }
 # Settings that are text although the yaml has none.
-PATHS = ("data_folder", "manifest", "wav2vec", "states_encoder")
+PATHS = ("corpus", "data_folder", "manifest", "wav2vec", "states_encoder")
 # Numbers that may be "auto", or nothing.
 NUMBERS = ("micro_batch_seconds",)
 # Whole numbers above 0 that may be 0.
@@ -33,6 +35,11 @@ MAY_BE_ZERO = (
     "fine_tuning_min_spans",
     "states_min_spans",
 )
+# Built by the yaml, or nothing.
+BUILT = ("augment",)
+# SpeechBrain's parser takes every "=" for a space: those of values pass it as
+# a character that nobody types.
+EQUALS = "\ue03d"
 # Whole numbers that the yaml leaves open, or refers to another for.
 WHOLE = ("adaptation_seed", "encoder_dim", "states_dim", "threads")
 
@@ -69,6 +76,7 @@ def parse_arguments(argv):
             "--test_only would test a model without training: leave it out, "
             "a finished run is not trained again."
         )
+    name, text = (each.replace(EQUALS, "=") for each in (name, text))
     path = Path(name)
     if not path.is_file() and (ROOT / name).is_file():
         path = ROOT / name
@@ -96,7 +104,8 @@ def _speechbrain_arguments(argv):
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            return RunOptions.from_command_line_args(argv)
+            words = [_without_equals(str(word)) for word in argv]
+            return RunOptions.from_command_line_args(words)
     except SystemExit as end:
         if end.code == 0:
             raise
@@ -107,6 +116,14 @@ def _speechbrain_arguments(argv):
         ) from end
 
 
+def _without_equals(word):
+    """A word whose value holds no "=", but for that of --key=value."""
+    key, equals, value = word.partition("=")
+    if not word.startswith("--") or not equals:
+        return word.replace("=", EQUALS)
+    return f"{key}={value.replace('=', EQUALS)}"
+
+
 def _read_overrides(text):
     """Overrides as yaml reads them, and as they were typed."""
     if not text:
@@ -114,17 +131,26 @@ def _read_overrides(text):
     try:
         overrides = YAML.load(text)
         typed = ruamel.yaml.YAML(typ="base").load(text)
-    except YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"'{' '.join(text.split())}' is not yaml ({reason}): write --key "
-            "value, with quotes where the value holds : { [ or #."
-        ) from error
+    except (YAMLError, RecursionError) as error:
+        raise _no_yaml(text, error) from error
     if not isinstance(overrides, dict):
         raise InputError(
             f"'{text}' is not a setting: write --key value after the yaml."
         )
     return overrides, typed
+
+
+def _no_yaml(text, error):
+    """What is wrong with the words after the yaml, in one sentence."""
+    reason = getattr(error, "problem", None) or "it is nested too deeply"
+    twice = re.match(r'found duplicate key "(\S+)"', reason)
+    if twice:
+        return InputError(f"--{twice[1]} is given twice: keep one of them.")
+    told = " ".join(text.split())[:200]
+    return InputError(
+        f"{told!r} is not yaml ({reason}): write --key value, each on one "
+        "line, with quotes where the value holds : { [ or #."
+    )
 
 
 def _renamed(overrides):
@@ -180,15 +206,24 @@ def check_kind(key, value, default):
         fits = is_number(value, int) and value >= least
         wanted = f"a whole number of at least {least}, as {default}"
     elif isinstance(default, (int, float)):
-        fits = is_number(value, (int, float)) and value >= 0
+        fits = is_number(value, (int, float)) and 0 <= value < math.inf
         wanted = f"a number of at least 0, as {default}"
     elif isinstance(default, list):
         fits = isinstance(value, list)
         wanted = f"a list, as '{list(default)}'"
+    elif is_built(default) or key in BUILT:
+        fits = is_built(value) or (value is None and default is None)
+        like = tag_of(default) or "!new:package.module.Class {option: value}"
+        wanted = f"what builds it, as '{like}'"
     else:
         return
     if not fits:
         raise InputError(f"--{key} is {value!r}: give {wanted}.")
+
+
+def is_built(value):
+    """Whether a setting is an object that the yaml builds."""
+    return (tag_of(value) or "").startswith(("!new:", "!name:", "!apply:"))
 
 
 def is_number(value, kind):

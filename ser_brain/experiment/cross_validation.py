@@ -9,7 +9,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 import sys
 import tempfile
 from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
@@ -30,6 +29,7 @@ from ser_brain.evaluation.baseline import log_mel_baseline
 from ser_brain.experiment.experiment import Experiment
 from ser_brain.experiment.outline import Outline
 from ser_brain.experiment.settings import ROOT
+from ser_brain.experiment.stage import forget
 from ser_brain.experiment.stages import train_head
 from ser_brain.files import write_atomically
 
@@ -320,12 +320,7 @@ def drop_classifier(folder):
 
     With it would stay one copy of the encoder for each fold.
     """
-    for name in CLASSIFIER:
-        path = folder / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+    forget(folder, CLASSIFIER)
 
 
 @contextmanager

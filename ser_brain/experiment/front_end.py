@@ -1,12 +1,11 @@
 """The front-end cache that the settings ask for."""
 
 import hashlib
-from pathlib import Path
 
 from speechbrain.utils.distributed import run_on_main
 
 from ser_brain.corpora import manifest_key
-from ser_brain.dataio.audio import played, sample_count
+from ser_brain.dataio.audio import RESAMPLER, played, sample_count
 from ser_brain.dataio.front_end import (
     MemoryCache,
     at_speed,
@@ -54,12 +53,13 @@ def _on_disk(experiment, section, gigabytes):
     speeds = section.get("speeds", [1.0])
     parts = (
         encoder.front_end_fingerprint(),
+        RESAMPLER,
         manifest_key(experiment.manifest),
         str(longest),
         str(speeds),
     )
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
-    folder = Path(experiment.settings.get("results"), experiment.name, FOLDER)
+    folder = experiment.corpus_folder / FOLDER
     file = FrontEndFile(folder, key, encoder.cacheable_dim)
     ids = list(experiment.manifest)
 

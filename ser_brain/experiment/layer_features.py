@@ -2,13 +2,12 @@
 
 import hashlib
 import json
-from pathlib import Path
 
 import torch
 from speechbrain.utils.distributed import run_on_main
 
 from ser_brain.corpora import manifest_key
-from ser_brain.dataio.audio import played, sample_count
+from ser_brain.dataio.audio import RESAMPLER, played, sample_count
 from ser_brain.dataio.front_end_file import FrontEndFile
 from ser_brain.errors import InputError
 from ser_brain.experiment.settings import fingerprint
@@ -46,11 +45,12 @@ def layer_features(experiment, section):
     speeds = sorted({*section["speeds"], *section["test_speeds"]})
     parts = [
         fingerprint(experiment.settings.value("encoder")),
+        RESAMPLER,
         manifest_key(experiment.manifest),
         json.dumps([speeds, kept_form(head)]),
     ]
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
-    folder = Path(experiment.settings.get("results"), experiment.name, FOLDER)
+    folder = experiment.corpus_folder / FOLDER
     width = head.pooling.output_dim(head.dim)
     if not head.keeps_vectors:
         width = head.n_layers * head.dim

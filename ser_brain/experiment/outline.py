@@ -22,11 +22,13 @@ from ser_brain.corpora import (
     training_share,
 )
 from ser_brain.corpora.mini import default_target, unpack_mini
+from ser_brain.dataio.audio import RESAMPLER
 from ser_brain.errors import InputError
 from ser_brain.evaluation.outputs import COLUMNS
 from ser_brain.experiment.arguments import parse_arguments
 from ser_brain.experiment.settings import Settings
 from ser_brain.experiment.stage import Stage
+from ser_brain.files import folder_name
 
 # SpeechBrain's run options that change what a stage computes.
 RUN_OPTIONS = (
@@ -96,6 +98,13 @@ class Outline:
     def _choose_data(self, corpus):
         """The user's table, else the corpus, else the mini corpus."""
         settings = self.settings
+        asked = settings.overrides.get("corpus")
+        if asked is not None and asked.casefold() != corpus.casefold():
+            raise InputError(
+                f"--corpus is {asked!r}, but a recipe is for one corpus, here "
+                f"{corpus or 'the table'}: leave it out, or start that "
+                "corpus's own recipe."
+            )
         self.mini = False
         self.table = settings.get("manifest")
         if self.table is not None:
@@ -145,8 +154,7 @@ class Outline:
             As ``ser_brain.corpora.prepare``, or if a class has the name of
             a column of predictions.csv.
         """
-        results = Path(self.settings.get("results"))
-        path = results / self.name / "manifest.json"
+        path = self.corpus_folder / "manifest.json"
         allow = bool(self.settings.get("allow_incomplete"))
         corpus = self.name.removeprefix("mini-")
         labels = None
@@ -255,28 +263,30 @@ class Outline:
         other.choose_fold()
         return other
 
+    @property
+    def corpus_folder(self):
+        """Where all results on the corpus lie."""
+        return Path(self.settings.get("results"), folder_name(self.name))
+
     def folder_of(self, procedure):
         """Run folder of a procedure with this fold, scale and adaptation."""
         return self._folder(procedure, self.adaptation_seed)
 
     def _folder(self, procedure, seed):
-        return Path(
-            self.settings.get("results"),
-            self.name,
-            procedure,
-            self.scale,
-            f"fold_{self.fold.name}",
-            f"seed_{seed}",
-        )
+        # The procedure is the stem of a file, the fold a speaker's name.
+        parts = [procedure, self.scale, f"fold_{self.fold.name}"]
+        parts = map(folder_name, [*parts, f"seed_{seed}"])
+        return self.corpus_folder.joinpath(*parts)
 
     def entries(self, ids):
         """Manifest entries of some utterances."""
         return {key: self.manifest[key] for key in ids}
 
     def key(self, section, ids, *depends):
-        """Hash of a section, of the data it sees and of earlier stages."""
+        """Hash of a section, of the samples it sees and of earlier stages."""
         return self.settings.key(
             section,
+            RESAMPLER,
             manifest_key(self.entries(ids)),
             self._run_options(),
             *depends,

@@ -22,6 +22,12 @@ from ser_brain.errors import InputError
 ROOT = Path(__file__).resolve().parents[2]
 YAML = ruamel.yaml.YAML()
 
+# What settings are called elsewhere.
+OTHER_NAMES = {
+    "learning_rate": "lr",
+    "num_epochs": "epochs",
+    "number_of_epochs": "epochs",
+}
 # Settings that change how fast a stage is, never what it computes.
 NEUTRAL = {
     "num_workers": 0,
@@ -58,10 +64,14 @@ def load_layer(path):
     return tree
 
 
+def tag_of(value):
+    """The yaml tag of a setting, as ``!new:torch.nn.ReLU``, or None."""
+    return getattr(getattr(value, "tag", None), "value", None)
+
+
 def is_section(value):
     """Whether a setting is a plain mapping, which overrides go into."""
-    tag = getattr(value, "tag", None)
-    return isinstance(value, dict) and not getattr(tag, "value", None)
+    return isinstance(value, dict) and not tag_of(value)
 
 
 @functools.lru_cache
@@ -91,10 +101,13 @@ def check_overrides(overrides, method, hparams):
                 f"--{key} is not a setting of this method, but of "
                 f"{', '.join(elsewhere[key])}: leave it out."
             )
-        near = difflib.get_close_matches(key, method, n=1, cutoff=0.0)
+        near = difflib.get_close_matches(key, method, n=1)
+        meant = OTHER_NAMES.get(key, near[0] if near else None)
+        hint = f"did you mean --{meant}?"
+        if meant not in method:
+            hint = f"the yaml files in {hparams} list all settings."
         raise InputError(
-            f"--{key} is not a setting that any yaml knows: did you mean "
-            f"--{near[0]}?"
+            f"--{key} is not a setting that any yaml knows: {hint}"
         )
 
 
@@ -165,8 +178,9 @@ class Settings:
             The file's stem.
         """
         path = self.hparams / kind / f"{name}.yaml"
-        if not path.is_file():
-            known = sorted(p.stem for p in path.parent.glob("*.yaml"))
+        known = sorted(p.stem for p in path.parent.glob("*.yaml"))
+        # A name, not the path of a file elsewhere.
+        if name not in known:
             raise InputError(
                 f"'{name}' is not one of {kind}: {', '.join(known)}."
             )
@@ -223,7 +237,13 @@ class Settings:
         try:
             return load_hyperpyyaml(self.section_text(name))
         except (ValueError, OSError) as error:
-            raise InputError(str(error)) from error
+            raise InputError(" ".join(str(error).split())) from error
+        except (ImportError, AttributeError, TypeError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise InputError(
+                f"the section {name} of {self.path} cannot be built "
+                f"({reason}): correct the setting that this names."
+            ) from error
 
     def _neutral(self):
         """Resolved text without what changes no result.

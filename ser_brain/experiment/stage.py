@@ -9,7 +9,7 @@ from pathlib import Path
 from speechbrain.utils.distributed import ddp_barrier, if_main_process
 
 from ser_brain.experiment.locks import turn
-from ser_brain.files import write_atomically
+from ser_brain.files import changed_file, digests, write_atomically
 
 logger = logging.getLogger(__name__)
 
@@ -17,8 +17,10 @@ logger = logging.getLogger(__name__)
 class Stage:
     """A folder that holds the result of a stage and the key of its causes.
 
-    ``done.json`` is written last; ``unfinished.json`` marks work that a
-    killed process left, to be taken up only for the same key.
+    ``done.json`` is written last and has the checksum of every other file: a
+    stage counts as done only while all of them are as they were written.
+    ``unfinished.json`` marks work that a killed process left, to be taken up
+    only for the same key.
 
     Arguments
     ---------
@@ -52,16 +54,22 @@ class Stage:
         return self.folder / "checkpoints"
 
     def _record(self, name):
-        path = self.folder / name
-        if not path.is_file():
-            return None
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_record(self.folder / name)
         return record if record.get("key") == self.key else None
 
     @property
     def done(self):
         """What the finished stage recorded, or None."""
-        return self._record("done.json")
+        record = self._record("done.json")
+        if record is None:
+            return None
+        fault = "done.json names no files"
+        if isinstance(record.get("files"), dict):
+            fault = changed_file(self.folder, record["files"])
+        if fault is None:
+            return record
+        logger.warning(f"{self.name}: {fault} in {self.folder}: done again.")
+        return None
 
     @property
     def unfinished(self):
@@ -87,6 +95,7 @@ class Stage:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         with turn(self.folder.with_suffix(".lock"), self.name):
             ddp_barrier()
+            # Every process looks before one of them begins anew.
             record = self.done
             if record is not None:
                 logger.info(f"{self.name}: finished before, kept.")
@@ -108,7 +117,7 @@ class Stage:
             record.update(key=self.key, seconds=seconds, resumed=resumes)
             self._finish(record)
         ddp_barrier()
-        return self.done
+        return self._record("done.json")
 
     def _begin(self, resumes):
         if resumes:
@@ -121,8 +130,55 @@ class Stage:
         )
 
     def _finish(self, record):
+        own = ("done.json", "unfinished.json", self.checkpoints.name)
+        record["files"] = digests(self.folder, leave_out=own)
         write_atomically(
             self.folder / "done.json", json.dumps(record, indent=2)
         )
         shutil.rmtree(self.checkpoints, ignore_errors=True)
         (self.folder / "unfinished.json").unlink(missing_ok=True)
+
+
+def read_record(path):
+    """What a record says; nothing where it is missing or cut.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "done.json"
+    >>> write_atomically(path, '{"key": "a')
+    >>> read_record(path)
+    {}
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        logger.warning(f"{path} is damaged: it counts as missing.")
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def forget(folder, names):
+    """Removes files of a finished stage that nobody needs any more.
+
+    Arguments
+    ---------
+    folder : Path
+        Of the stage, which still counts as done afterwards.
+    names : sequence of str
+        Files and folders in it.
+    """
+    record = read_record(folder / "done.json")
+    record["files"] = {
+        name: found
+        for name, found in record["files"].items()
+        if name.split("/")[0] not in names
+    }
+    write_atomically(folder / "done.json", json.dumps(record, indent=2))
+    for name in names:
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

@@ -38,6 +38,7 @@ from ser_brain.experiment.states_head import save_states_head, states_accuracy
 from ser_brain.experiment.training import class_weights, fit, throughput
 from ser_brain.files import write_atomically
 from ser_brain.inference.classifier import save_classifier
+from ser_brain.inference.recognizer import check_finite
 from ser_brain.lobes import load_state_encoder
 from ser_brain.nnet.layer_heads import CrossFitting
 
@@ -300,6 +301,7 @@ def test_and_save(experiment, stage, brain, loader, encoder, head):
     if experiment.fold.test:
         posteriors = mean_posteriors(brain, loader, speeds)
     if if_main_process():
+        check_finite(posteriors, torch.tensor([*posteriors.values()]))
         text = json.dumps(posteriors)
         write_atomically(stage.folder / "posteriors.json", text)
         save_classifier(

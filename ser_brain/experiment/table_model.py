@@ -30,6 +30,7 @@ from ser_brain.experiment.cross_validation import (
 )
 from ser_brain.experiment.locks import hold
 from ser_brain.files import write_atomically
+from ser_brain.inference.classifier import is_whole
 
 SCORES = "cross_validation.json"
 PAGE = "report.html"
@@ -94,9 +95,8 @@ def train_table(path, output, words=(), classes=(), warn=print):
 
 def _trained(table, output, words, warnings):
     """The scores, from before or now."""
-    classifier = output / "save" / "classifier" / "classifier.json"
-    whole = [output / SCORES, output / PAGE, classifier]
-    if all(each.is_file() for each in whole):
+    written = (output / SCORES).is_file() and (output / PAGE).is_file()
+    if written and is_whole(output / "save" / "classifier"):
         return read_json(output / SCORES)
     with silence():
         baseline = accuracy_by_fold(baseline_rows(table))

@@ -2,10 +2,11 @@
 
 ``encoder/`` is a folder that transformers reads, ``head.safetensors`` holds
 the head's weights, and ``classifier.json``, written last, how to build the
-head, the classes and which run it came from.
+head, the classes, which run it came from, and the checksums of the other files.
 """
 
 import json
+import math
 import os
 import shutil
 from pathlib import Path
@@ -14,12 +15,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from ser_brain.errors import InputError
-from ser_brain.files import write_atomically
+from ser_brain.files import changed_file, digest, digests, write_atomically
 from ser_brain.lobes import load_encoder
 from ser_brain.nnet.heads import UtteranceHead
 from ser_brain.nnet.layer_heads import layer_head
 
-FORMAT = "ser_brain-classifier-1"
+FORMAT = "ser_brain-classifier-2"
+ENCODER, HEAD = "encoder", "head.safetensors"
 # All that a missing, cut or edited file leads to: a state of other names or
 # shapes is a RuntimeError to torch.
 UNREADABLE = (
@@ -28,6 +30,7 @@ UNREADABLE = (
     TypeError,
     KeyError,
     RuntimeError,
+    RecursionError,
     SafetensorError,
 )
 
@@ -85,7 +88,6 @@ def save_classifier(
         "speeds": list(speeds),
         **provenance,
     }
-    text = json.dumps(description, indent=2, ensure_ascii=False)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # While the weights change there is no classifier to be read.
@@ -97,8 +99,17 @@ def save_classifier(
             "choose another folder."
         ) from error
     state = {key: value.contiguous() for key, value in _state(head).items()}
-    write_atomically(folder / "head.safetensors", save(state))
+    write_atomically(folder / HEAD, save(state))
+    description["files"] = _files(folder)
+    text = json.dumps(description, indent=2, ensure_ascii=False)
     write_atomically(folder / "classifier.json", text + "\n")
+
+
+def _files(folder):
+    """Checksums of what a classifier is read from."""
+    found = digests(folder / ENCODER)
+    files = {f"{ENCODER}/{name}": value for name, value in found.items()}
+    return {**files, HEAD: digest(folder / HEAD)}
 
 
 def _save_encoder(folder, encoder):
@@ -106,8 +117,8 @@ def _save_encoder(folder, encoder):
     beside = folder / f".encoder.{os.getpid()}"
     try:
         encoder.save_pretrained(beside)
-        shutil.rmtree(folder / "encoder", ignore_errors=True)
-        os.replace(beside, folder / "encoder")
+        shutil.rmtree(folder / ENCODER, ignore_errors=True)
+        os.replace(beside, folder / ENCODER)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
@@ -132,12 +143,12 @@ def load_classifier(folder):
     head : UtteranceHead or LayerHead
         On the CPU, fp32.
     description : dict
-        format, classes, head and where it came from.
+        format, classes, head, speeds, files and where it came from.
 
     Raises
     ------
     InputError
-        If a file is missing, damaged or of another kind.
+        If a file is missing, of another kind, or not as it was written.
 
     Example
     -------
@@ -147,11 +158,11 @@ def load_classifier(folder):
     ser_brain.errors.InputError: /nowhere holds no whole classifier ...
     """
     folder = Path(folder)
-    description = _read_description(folder / "classifier.json")
+    description = read_description(folder)
     try:
         head = _head(description["head"])
-        head.load_state_dict(load_file(folder / "head.safetensors"))
-        encoder = load_encoder(_existing(folder / "encoder"))
+        head.load_state_dict(load_file(folder / HEAD))
+        encoder = load_encoder(folder / ENCODER)
     except UNREADABLE as error:
         raise _damaged(folder, error) from error
     if encoder.dim != head.dim or head.n_classes != len(description["classes"]):
@@ -166,29 +177,110 @@ def _head(config):
     return UtteranceHead.from_config(config)
 
 
-def _existing(folder):
-    """The folder; a missing one must not be taken for a name on the hub."""
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is missing")
-    return folder
+def read_description(folder):
+    """Read classifier.json and see that all files are as it says.
 
+    Arguments
+    ---------
+    folder : str or pathlib.Path
+        What :func:`save_classifier` wrote.
 
-def _read_description(path):
-    """classifier.json, once its keys have been checked."""
+    Returns
+    -------
+    dict
+        As :func:`load_classifier` returns it.
+
+    Raises
+    ------
+    InputError
+        As there.
+    """
+    folder = Path(folder)
+    path = folder / "classifier.json"
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _damaged(path.parent, error) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise _damaged(folder, error) from error
     found = description.get("format") if isinstance(description, dict) else None
     if found != FORMAT:
         raise InputError(
             f"{path} is of the format {found!r}, not {FORMAT!r}: give a run "
             "of this version of ser_brain, or train again."
         )
-    missing = {"classes", "head"} - set(description)
-    if missing:
-        raise _damaged(path.parent, f"{path.name} lacks {sorted(missing)}")
+    for name, fits in FIELDS.items():
+        if name not in description:
+            raise _damaged(folder, f"{path.name} lacks {name!r}")
+        if not fits(description[name]):
+            found = repr(description[name])[:100]
+            raise _damaged(folder, f"{path.name} gives {name} as {found}")
+    _check_files(folder, description["files"])
     return description
+
+
+def is_whole(folder):
+    """Whether :func:`read_description` finds nothing wrong with a folder.
+
+    Example
+    -------
+    >>> is_whole("/nowhere")
+    False
+    """
+    try:
+        read_description(folder)
+    except InputError:
+        return False
+    return True
+
+
+def _check_files(folder, files):
+    """All that is read is there, is whole, and nothing lies beside it."""
+    fault = changed_file(folder, files)
+    if fault is not None:
+        raise _damaged(folder, fault)
+    for path in sorted((folder / ENCODER).rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and name not in files and path.name[0] != ".":
+            raise _damaged(folder, f"{name} is not part of it")
+
+
+def _are_classes(value):
+    """Names that can be told apart, and printed."""
+    return (
+        isinstance(value, list)
+        and len(value) > 0
+        and all(isinstance(n, str) and n and n.isprintable() for n in value)
+        and len(set(value)) == len(value)
+    )
+
+
+def _are_speeds(value):
+    """Factors; how large they may be is the resampler's own business."""
+    return (
+        isinstance(value, list)
+        and len(value) > 0
+        and all(type(n) in (int, float) and math.isfinite(n) for n in value)
+    )
+
+
+def _are_files(value):
+    """Checksums of the head and of what the encoder consists of."""
+    return (
+        isinstance(value, dict)
+        and {HEAD, f"{ENCODER}/config.json"} <= value.keys()
+        and all(isinstance(found, str) for found in value.values())
+        and all(
+            name == HEAD or name.startswith(f"{ENCODER}/") for name in value
+        )
+    )
+
+
+# What classifier.json must hold, and whether a value can be that.
+FIELDS = {
+    "classes": _are_classes,
+    "head": lambda value: isinstance(value, dict),
+    "speeds": _are_speeds,
+    "files": _are_files,
+}
 
 
 def _damaged(folder, reason):

@@ -165,4 +165,4 @@ def as_csv(records):
 
 def as_json(records):
     """Predictions as a JSON list."""
-    return json.dumps(records, indent=2, ensure_ascii=False)
+    return json.dumps(records, indent=2, ensure_ascii=False, allow_nan=False)

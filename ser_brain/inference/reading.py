@@ -10,7 +10,13 @@ from types import SimpleNamespace
 import soundfile
 from torch.utils.data import DataLoader, Dataset
 
-from ser_brain.dataio.audio import SAMPLE_RATE, UNREADABLE, read_audio
+from ser_brain.dataio.audio import (
+    SAMPLE_RATE,
+    UNREADABLE,
+    check_rate,
+    read_audio,
+    resampled_count,
+)
 from ser_brain.dataio.budget import CPU_SECONDS
 from ser_brain.dataio.utterances import padded
 from ser_brain.errors import InputError
@@ -106,8 +112,8 @@ def header_samples(path):
     if header is None or header.frames == UNKNOWN_LENGTH:
         # Decoding tells, or raises the sentence that says why it cannot.
         return len(read_audio(path))
-    # Rounded up, as resampling does.
-    return -(-header.frames * SAMPLE_RATE // header.samplerate)
+    check_rate(path, header.samplerate)
+    return resampled_count(header.frames, header.samplerate)
 
 
 def batches_by_length(samples, seconds):

@@ -107,8 +107,8 @@ class EmotionRecognizer(nn.Module):
         folder = Path(folder)
         _check_run(folder)
         encoder, head, description = load_classifier(folder / CLASSIFIER)
-        speeds = description.get("speeds", (1.0,))
-        recognizer = cls(encoder, head, description["classes"], speeds)
+        classes, speeds = description["classes"], description["speeds"]
+        recognizer = cls(encoder, head, classes, speeds)
         try:
             return recognizer.to(device)
         # torch asserts that it was built with CUDA.
@@ -118,7 +118,6 @@ class EmotionRecognizer(nn.Module):
                 "another one, such as cpu."
             ) from error
 
-    @torch.no_grad()
     def classify_batch(self, wavs, wav_lens=None):
         """Posteriors and labels of a padded batch.
 
@@ -148,7 +147,15 @@ class EmotionRecognizer(nn.Module):
         ------
         ValueError
             If an utterance is shorter than one frame (25 ms).
+        InputError
+            If a posterior is not finite, as from damaged weights.
         """
+        names = [f"utterance {n}" for n, _ in enumerate(torch.atleast_2d(wavs))]
+        return self._classify(names, wavs, wav_lens)
+
+    @torch.no_grad()
+    def _classify(self, names, wavs, wav_lens=None):
+        """As `classify_batch`, with names for what is wrong."""
         device = next(self.parameters()).device
         wavs = torch.atleast_2d(wavs).to(device, torch.float32)
         wav_lens = None if wav_lens is None else wav_lens.to(device)
@@ -156,6 +163,7 @@ class EmotionRecognizer(nn.Module):
             self._posteriors(*at_speed(wavs, wav_lens, speed))
             for speed in self.speeds
         ) / len(self.speeds)
+        check_finite(names, posteriors)
         score, index = posteriors.max(dim=-1)
         label = [self.classes[position] for position in index.tolist()]
         return posteriors, score, index, label
@@ -190,7 +198,7 @@ class EmotionRecognizer(nn.Module):
         wav = read_audio(path)
         self._check_length(path, len(wav))
         self._check_values(path, wav)
-        return self.classify_batch(wav)
+        return self._classify([path], wav)
 
     def classify_files(self, paths, batch_seconds=None, num_workers=None):
         """Labels and posteriors of many audio files, in batches.
@@ -265,8 +273,9 @@ class EmotionRecognizer(nn.Module):
         for place, count, wav in zip(places, counts, batch.wavs):
             self._check_length(paths[place], count)
             self._check_values(paths[place], wav)
+        names = [paths[place] for place in places]
         try:
-            answers = self.classify_batch(batch.wavs, batch.wav_lens)
+            answers = self._classify(names, batch.wavs, batch.wav_lens)
         except torch.OutOfMemoryError as error:
             longest = paths[places[0]]
             raise InputError(
@@ -323,6 +332,38 @@ def at_speed(wavs, wav_lens, speed):
     lengths = torch.tensor([len(wav) for wav in changed], device=wavs.device)
     padded = torch.nn.utils.rnn.pad_sequence(changed, batch_first=True)
     return padded, lengths / lengths.max()
+
+
+def check_finite(names, posteriors):
+    """Refuses posteriors that are no probabilities.
+
+    Arguments
+    ---------
+    names : iterable
+        What each utterance is called.
+    posteriors : torch.Tensor
+        Shape (batch, classes).
+
+    Raises
+    ------
+    InputError
+        If a row holds NaN or infinity.
+
+    Example
+    -------
+    >>> check_finite(["a.wav"], torch.tensor([[0.5, 0.5]]))
+    >>> check_finite(["a.wav"], torch.tensor([[0.5, torch.nan]]))
+    Traceback (most recent call last):
+    ...
+    ser_brain.errors.InputError: a.wav gets posteriors that are not finite: ...
+    """
+    for name, row in zip(names, posteriors):
+        if not row.isfinite().all():
+            raise InputError(
+                f"{name} gets posteriors that are not finite: the model's "
+                "weights are damaged, or their training diverged; check them "
+                "with ser-brain verify."
+            )
 
 
 def _progress(files):

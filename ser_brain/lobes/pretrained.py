@@ -1,8 +1,61 @@
 """Loads models in transformers' format: in fp32, whole, and of one kind."""
 
+import pickle
+import struct
+from contextlib import contextmanager
+
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import PreTrainedConfig
+
+# What unpickling without running code raises: of code, of what is no pickle.
+NO_TENSORS = (pickle.UnpicklingError, EOFError, struct.error)
+
+
+@contextmanager
+def readable(source):
+    """Turns what damaged or hostile files raise into a ValueError.
+
+    Arguments
+    ---------
+    source : str or Path
+        What is read: a local folder, or a hub name.
+
+    Raises
+    ------
+    ValueError
+        If its weights or its config.json are damaged, or its weights are a
+        pickle that holds more than tensors. Nothing in it is run.
+
+    Example
+    -------
+    >>> with readable("folder"):
+    ...     raise EOFError
+    Traceback (most recent call last):
+    ...
+    ValueError: the weights of folder (pytorch_model.bin) hold something ...
+    """
+    try:
+        yield
+    except NO_TENSORS as error:
+        raise ValueError(
+            f"the weights of {source} (pytorch_model.bin) hold something else "
+            "than tensors, or are damaged, and were not loaded: give the model "
+            "as model.safetensors."
+        ) from error
+    except StrictDataclassError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"config.json of {source} has a value of the wrong kind "
+            f"({reason}): copy it again."
+        ) from error
+    except (SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"the weights of {source} are damaged or do not fit its "
+            f"config.json ({reason}): copy it again."
+        ) from error
 
 
 def model_type(source):
@@ -34,7 +87,7 @@ def model_type(source):
     source = str(source)
     try:
         config = PreTrainedConfig.get_config_dict(source)[0]
-    except OSError:
+    except (OSError, RecursionError):
         config = {}
     if not config:
         raise OSError(
@@ -98,16 +151,10 @@ def load_model(model_class, source, kind, needed, optional=(), **options):
             f"{source} holds a model of type '{found}', not '{kind}': give "
             f"{needed}."
         )
-    try:
+    with readable(source):
         model, loading = model_class.from_pretrained(
             source, dtype=torch.float32, output_loading_info=True, **options
         )
-    except (SafetensorError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ValueError(
-            f"the weights of {source} are damaged or do not fit its "
-            f"config.json ({reason}): copy it again."
-        ) from error
     # transformers fills what is missing with random numbers.
     missing = {
         key.split(".")[0]

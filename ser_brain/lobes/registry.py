@@ -2,7 +2,7 @@
 
 from transformers import AutoConfig
 
-from ser_brain.lobes.pretrained import model_type
+from ser_brain.lobes.pretrained import model_type, readable
 from ser_brain.lobes.wav2vec2 import Wav2Vec2
 from ser_brain.lobes.whisper import Whisper
 
@@ -98,4 +98,5 @@ def encoder_dim(source):
     384
     """
     encoder_class(source)
-    return AutoConfig.from_pretrained(str(source)).hidden_size
+    with readable(source):
+        return AutoConfig.from_pretrained(str(source)).hidden_size

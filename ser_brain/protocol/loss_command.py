@@ -6,6 +6,7 @@ from pathlib import Path
 import speechbrain as sb
 from transformers.utils import logging as transformers_logging
 
+from ser_brain.dataio.audio import RESAMPLER
 from ser_brain.errors import InputError
 from ser_brain.experiment.arguments import parse_arguments
 from ser_brain.experiment.settings import ROOT, Settings
@@ -83,7 +84,7 @@ def run_loss_table(words, overrides):
     device = run_opts.device or sb.utils.distributed.infer_device()
     objective = section["modules"]["objective"].to(device).eval()
     target = Path(settings.get("results"), f"table_3-{scale}")
-    key = settings.key("adaptation")
+    key = settings.key("adaptation", RESAMPLER)
     summaries = {}
     for name, folder in folders.items():
         slug = re.sub(r"\W+", "_", name)

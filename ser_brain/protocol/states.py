@@ -40,7 +40,11 @@ class PlannedRun:
         path = self.run.folder / "metrics.json"
         if not path.is_file():
             return None
-        return json.loads(path.read_text(encoding="utf-8"))
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            # Cut: the recipe writes it anew.
+            return None
 
     @property
     def finished(self):

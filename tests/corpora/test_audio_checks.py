@@ -91,6 +91,13 @@ def test_the_missing_and_the_number_of_bad_files_are_told(good, tmp_path):
     assert "2 more files are bad" in str(error.value)
 
 
+def test_a_rate_that_no_recording_has(tmp_path):
+    path = tmp_path / "slow.wav"
+    soundfile.write(path, np.zeros(1000), 10)
+    with pytest.raises(InputError, match="slow.wav has 1 channels at 10 Hz"):
+        check(path)
+
+
 def test_any_rate_and_channel_count_is_good(tmp_path):
     path = tmp_path / "stereo.wav"
     soundfile.write(path, np.zeros((44100, 2)), 44100)

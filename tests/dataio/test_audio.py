@@ -1,12 +1,23 @@
 """Audio files of every rate and channel count to mono at 16 kHz."""
 
+import resource
+
 import numpy as np
 import pytest
 import soundfile
 import torch
+from hypothesis import (
+    given,
+    strategies as st,
+)
 from scipy.signal import resample_poly
 
-from ser_brain.dataio.audio import read_audio
+from ser_brain.dataio.audio import (
+    played,
+    read_audio,
+    resampled,
+    resampled_count,
+)
 from ser_brain.errors import InputError
 
 
@@ -44,6 +55,38 @@ def test_any_rate_and_channel_count(tmp_path, rate, channels, suffix):
     middle = slice(400, -400)
     expected = torch.from_numpy(_tone(440, 16000)).float()
     assert (wav - expected)[middle].abs().max() < 0.01
+
+
+@pytest.mark.parametrize("rate", [11127, 22254, 47981, 2**31 - 1])
+def test_no_rate_takes_more_memory_than_another(tmp_path, rate):
+    path = tmp_path / "odd.wav"
+    soundfile.write(path, np.zeros(8000), rate)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert len(read_audio(path)) == resampled_count(8000, rate)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 100_000  # KiB
+
+
+@given(st.integers(1, 3000), st.integers(1000, 200_000))
+def test_the_number_of_samples_is_known_before(samples, rate):
+    found = resampled(torch.zeros(samples), rate, 16000)
+    assert len(found) == resampled_count(samples, rate)
+    assert found.dtype == torch.float32
+
+
+def test_a_speed_moves_the_pitch():
+    tone = torch.from_numpy(_tone(400, 16000, seconds=1.1)).float()
+    faster = played(tone, 1.1)
+    expected = torch.from_numpy(_tone(440, 16000, seconds=1)).float()
+    assert (faster - expected)[400:-400].abs().max() < 0.01
+    assert played(tone, 1.0) is tone
+
+
+def test_a_rate_that_no_recording_has_is_refused(tmp_path):
+    path = tmp_path / "slow.wav"
+    soundfile.write(path, np.zeros(100), 10)
+    with pytest.raises(InputError, match="slow.wav has a sampling rate of 10"):
+        read_audio(path)
 
 
 def test_channels_are_averaged(tmp_path):

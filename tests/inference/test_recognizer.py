@@ -1,5 +1,6 @@
 """A trained classifier, saved, loaded and asked."""
 
+import copy
 import json
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ser_brain.errors import InputError
+from ser_brain.files import digest
 from ser_brain.inference import (
     EmotionRecognizer,
     load_classifier,
@@ -135,6 +137,22 @@ def test_folders_that_are_no_finished_run(tmp_path, run):
         EmotionRecognizer.from_run(run)
 
 
+def test_posteriors_that_are_not_finite_are_no_answer(parts, tmp_path):
+    """Neither of a batch nor of a file, which is named."""
+    encoder, head = parts
+    broken = copy.deepcopy(head)
+    with torch.no_grad():
+        next(broken.parameters()).fill_(torch.nan)
+    recognizer = EmotionRecognizer(encoder, broken, CLASSES)
+    with pytest.raises(InputError, match="utterance 0 gets posteriors that"):
+        recognizer.classify_batch(torch.from_numpy(speech(0.5)))
+    path = write_samples(tmp_path / "a.wav", speech(0.5))
+    with pytest.raises(InputError, match="a.wav gets posteriors that"):
+        recognizer.classify_file(path)
+    with pytest.raises(InputError, match="a.wav gets posteriors that"):
+        recognizer.classify_files([path])
+
+
 def test_unknown_device(run):
     """A device that is not there is told, not a traceback."""
     with pytest.raises(InputError, match="device warp"):
@@ -162,15 +180,43 @@ def other_head(folder):
     save_file(state, folder / "head.safetensors")
 
 
+def other_head_signed(folder):
+    """The same, with the checksum that fits it."""
+    other_head(folder)
+    files = json.loads((folder / "classifier.json").read_text())["files"]
+    files["head.safetensors"] = digest(folder / "head.safetensors")
+    edit(folder, files=files)
+
+
+def noise_in_encoder(folder):
+    """400 bytes in the midst of the weights, which still load."""
+    path = folder / "encoder" / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 400] = b"\xff" * 400
+    path.write_bytes(data)
+
+
 @pytest.mark.parametrize(
     "damage, reason",
     [
-        (cut_head, "no whole classifier"),
-        (other_head, "Missing key"),
-        (lambda f: (f / "head.safetensors").unlink(), "No such file"),
-        (lambda f: (f / "encoder").rename(f / "moved"), "encoder is missing"),
+        (cut_head, "head.safetensors was changed"),
+        (other_head, "head.safetensors was changed"),
+        (other_head_signed, "Missing key"),
+        (noise_in_encoder, "encoder/model.safetensors was changed"),
+        (lambda f: (f / "head.safetensors").unlink(), "is missing"),
+        (lambda f: (f / "encoder").rename(f / "moved"), "json is missing"),
+        (lambda f: (f / "encoder" / "a.bin").touch(), "is not part of it"),
         (lambda f: (f / "classifier.json").write_text("{"), "no whole"),
         (lambda f: (f / "classifier.json").write_text("[]"), "format None"),
+        (lambda f: (f / "classifier.json").write_text("[" * 10**5), "no whole"),
+        (lambda f: edit(f, classes="abc"), "gives classes as 'abc'"),
+        (lambda f: edit(f, classes=[1, 2, 3]), "gives classes"),
+        (lambda f: edit(f, classes=["a", "a", "b"]), "gives classes"),
+        (lambda f: edit(f, classes=["a", "b", "\x1b[2J"]), r"'\\x1b\[2J'"),
+        (lambda f: edit(f, speeds=[float("nan")]), "gives speeds"),
+        (lambda f: edit(f, files={}), "gives files"),
+        (lambda f: edit(f, files={"/dev/zero": "0"}), "gives files"),
         (lambda f: edit(f, format="other-2"), "'other-2'"),
         (lambda f: edit(f, classes=None), "lacks"),
         (lambda f: edit(f, classes=["a"]), "do not fit"),

@@ -117,6 +117,33 @@ def test_clip_that_vanished(refused, tmp_path):
     assert f"{table}, line 5, names {tmp_path / 'gone.wav'}" in sentence
 
 
+def test_a_speaker_called_as_a_path_stays_in_results(run, tmp_path):
+    rows = [
+        (path, emotion, speaker.replace("03", "../../../../../escaped"))
+        for path, emotion, speaker in pick_clips()
+    ]
+    table = tmp_path / "mine.csv"
+    write_table(table, rows)
+    results = tmp_path / "deep" / "results"
+    got = run(
+        "SAVEE",
+        "train_vft",
+        manifest=table,
+        fold="../../../../../escaped",
+        results=results,
+    )
+    assert got.code == 0, got.err
+    (metrics,) = tmp_path.rglob("metrics.json")
+    assert len(metrics.relative_to(results).parts) == 6
+    assert '"fold": "../../../../../escaped"' in metrics.read_text()
+    assert not list(tmp_path.rglob("escaped*"))
+
+
+@pytest.mark.parametrize("kind", ["scale", "variant"])
+def test_a_layer_is_a_name_and_no_path(refused, kind):
+    assert "'../vft' is not one of" in refused(**{kind: "../vft"})
+
+
 def test_unknown_emotion_code(refused, savee):
     clip = savee / "AudioData" / "JE" / "q01.wav"
     clip.write_bytes(b"x")
@@ -169,6 +196,12 @@ def test_batch_larger_than_the_training_set(refused):
 def test_batch_larger_than_the_training_set_in_p3(refused):
     sentence = refused(recipe="train_ptapt", adaptation_batch_seconds=1e4)
     assert "--adaptation_batch_seconds 10000" in sentence
+
+
+def test_a_loss_that_is_not_finite(refused):
+    sentence = refused(lr=1e30, epochs=3)
+    assert "classifier: the loss was not finite 4 times" in sentence
+    assert "at the learning rate 1e+30: give a lower one" in sentence
 
 
 def test_more_clusters_than_frames(refused):
@@ -252,17 +285,17 @@ def test_hub_name_that_cannot_be_reached(environment, models, clips, tmp_path):
     check_nothing_half_written(tmp_path / "results")
 
 
-def test_pseudo_labels_of_another_model(run, tmp_path):
+def test_pseudo_labels_that_were_edited_are_extracted_again(run, tmp_path):
     assert run("SAVEE", "extract_pseudo").code == 0
     folder = run_folder(tmp_path / "results", "pseudo")
     file = folder / "save" / "clusters" / "pseudo_labels.safetensors"
     labels = PseudoLabels.load(file)
-    labels.model_key = "another"
+    key, labels.model_key = labels.model_key, "another"
     labels.save(file)
-    sentence = refusal(run("SAVEE", "train_ptapt"))
-    assert str(file) in sentence and "another" in sentence
-    assert "extract the pseudo-labels again" in sentence
-    check_nothing_half_written(tmp_path / "results")
+    got = run("SAVEE", "train_ptapt")
+    assert got.code == 0, got.err
+    assert "clusters: pseudo_labels.safetensors was changed in" in got.out
+    assert PseudoLabels.load(file).model_key == key
 
 
 def test_refused_run_leaves_no_results_of_other_settings(run, tmp_path):

@@ -1,0 +1,77 @@
+"""``ser-brain verify MODEL``: whether a model is as it was written."""
+
+from ser_brain.errors import InputError
+
+SECONDS = 1  # of noise that is classified
+
+
+def add_arguments(sub):
+    """Add the command's arguments.
+
+    Arguments
+    ---------
+    sub : argparse.ArgumentParser
+        The sub-parser of ``verify``.
+
+    Example
+    -------
+    >>> import argparse
+    >>> parser = argparse.ArgumentParser()
+    >>> add_arguments(parser)
+    >>> parser.parse_args(["model"]).model
+    'model'
+    """
+    sub.add_argument(
+        "model", metavar="MODEL", help="a run folder, .../seed_1, or a model"
+    )
+
+
+def run(arguments):
+    """Check the files' sums, load the weights, and classify some noise.
+
+    Arguments
+    ---------
+    arguments : argparse.Namespace
+        As :func:`add_arguments` asks for them.
+
+    Returns
+    -------
+    int
+        0.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or not as it was written, a weight is not
+        finite, or the model gives no finite posteriors.
+    """
+    import torch
+    from transformers.utils import logging
+
+    from ser_brain.dataio.audio import SAMPLE_RATE
+    from ser_brain.inference import EmotionRecognizer
+    from ser_brain.inference.classifier import read_description
+    from ser_brain.inference.recognizer import CLASSIFIER
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    recognizer = EmotionRecognizer.from_run(arguments.model)
+    state = recognizer.state_dict()
+    for name, weights in state.items():
+        if not weights.isfinite().all():
+            raise InputError(
+                f"{arguments.model}: the weights {name} are not finite, so "
+                "that their training diverged: train again, with a lower "
+                "learning rate."
+            )
+    generator = torch.Generator().manual_seed(0)
+    noise = 0.1 * torch.randn(SECONDS * SAMPLE_RATE, generator=generator)
+    recognizer.classify_batch(noise)
+    files = read_description(f"{arguments.model}/{CLASSIFIER}")["files"]
+    count = sum(weights.numel() for weights in state.values())
+    print(
+        f"{arguments.model} is whole: {len(files)} files as they were "
+        f"written, {count} finite weights, {len(recognizer.classes)} classes "
+        f"({', '.join(recognizer.classes)})."
+    )
+    return 0
