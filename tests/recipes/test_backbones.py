@@ -65,8 +65,8 @@ def test_its_layers_feed_the_frozen_recipe(run, tmp_path, tiny):
     assert sum(done["layer_weights"]) == pytest.approx(1, abs=1e-3)
 
 
-def test_p_tapt_adapts_it(run, tmp_path, tiny):
-    got = run("SAVEE", "train_ptapt", encoder=tiny)
+def test_p_tapt_takes_its_states_and_adapts_it(run, tmp_path, tiny):
+    got = run("SAVEE", "train_ptapt", encoder=tiny, states_encoder=tiny)
     assert got.code == 0, got.err
     folder = run_folder(tmp_path / "results", "ptapt")
     assert len(rows(folder)) == 8
