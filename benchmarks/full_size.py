@@ -6,6 +6,12 @@ wav2vec2-base and wav2vec_large with random weights (a fit needs no more),
 batch 64 of real SAVEE clips, every recipe as a user runs it on a table of 80
 clips. Prints peak memory and seconds for each and writes
 benchmarks/results/full_size.json.
+
+    python benchmarks/full_size.py --data_folder /path/to/SAVEE --steps 1 \
+        --encoders wavlm-base hubert-large
+
+does so for V-FT of other encoders, one after the other, and writes
+benchmarks/results/encoders.json.
 """
 
 import argparse
@@ -19,6 +25,8 @@ from pathlib import Path
 import torch
 from common import ROOT, write_report
 from transformers import (
+    AutoConfig,
+    AutoModel,
     Wav2Vec2Config,
     Wav2Vec2FeatureExtractor,
     Wav2Vec2ForPreTraining,
@@ -35,6 +43,27 @@ WAV2VEC_LARGE = {
     "log_compression": True,
     "agg_zero_pad": True,
     "residual_scale": 0.5,
+}
+LARGE = {
+    "hidden_size": 1024,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "intermediate_size": 4096,
+}
+STABLE = {"feat_extract_norm": "layer", "do_stable_layer_norm": True}
+# The model_type of each, and what differs from transformers' defaults, which
+# are those of the base models.
+ENCODERS = {
+    "wav2vec2-base": ("wav2vec2", {}),
+    "wav2vec2-large": ("wav2vec2", {**LARGE, **STABLE, "conv_bias": True}),
+    "hubert-base": ("hubert", {}),
+    "hubert-large": ("hubert", {**LARGE, **STABLE, "conv_bias": True}),
+    "wavlm-base": ("wavlm", {}),
+    "wavlm-large": ("wavlm", {**LARGE, **STABLE}),
+    "data2vec-audio-base": ("data2vec-audio", {}),
+    "data2vec-audio-large": ("data2vec-audio", LARGE),
+    "unispeech-sat-base": ("unispeech-sat", {}),
+    "unispeech-sat-large": ("unispeech-sat", {**LARGE, **STABLE}),
 }
 
 
@@ -69,6 +98,15 @@ def random_checkpoints(folder):
     return folder / "base", folder / "large"
 
 
+def random_encoder(name, folder):
+    """One of `ENCODERS`; without layer drop, as every layer is measured."""
+    torch.manual_seed(0)
+    kind, options = ENCODERS[name]
+    config = AutoConfig.for_model(kind, layerdrop=0.0, **options)
+    AutoModel.from_config(config).save_pretrained(folder / name)
+    return folder / name
+
+
 def run(script, procedure, options):
     """One recipe in a process of its own: seconds and peak memory in GB."""
     command = [
@@ -88,29 +126,42 @@ def run(script, procedure, options):
     }
 
 
-def main():
+def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--data_folder", required=True)
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--batch_size", type=int, default=64)
     parser.add_argument("--micro_batch_seconds", default="auto")
     parser.add_argument("--only", nargs="*", default=["vft", "tapt", "ptapt"])
-    args = parser.parse_args()
+    parser.add_argument("--encoders", nargs="+", choices=ENCODERS)
+    args = parser.parse_args(argv)
     results = {}
     with tempfile.TemporaryDirectory() as scratch:
-        base, large = random_checkpoints(Path(scratch))
         common = {
             "manifest": table_of_clips(
                 args.data_folder, Path(scratch, "clips.csv")
             ),
             "fold": "test",
-            "encoder": base,
             "num_workers": 0,
             "epochs": 1,
             "batch_size": args.batch_size,
             "micro_batch_seconds": args.micro_batch_seconds,
             "results": scratch,
         }
+        # An epoch of 72 clips is one update.
+        fine_tuning = {**common, "epochs": args.steps}
+        for name in args.encoders or ():
+            # A large one's weights and checkpoints take several GB of disk.
+            with tempfile.TemporaryDirectory() as place:
+                options = {**fine_tuning, "results": place}
+                options["encoder"] = random_encoder(name, Path(place))
+                results[name] = run("train_vft", "vft", options)
+            print(name, results[name], flush=True)
+            report("encoders", args, results)
+        if args.encoders:
+            return
+        base, large = random_checkpoints(Path(scratch))
+        common["encoder"] = fine_tuning["encoder"] = base
         adaptation = {"adaptation_steps": args.steps}
         clusters = {
             "wav2vec": large,
@@ -118,8 +169,7 @@ def main():
             "states_batch_size": args.batch_size,
         }
         options = {
-            # An epoch of 72 clips is one update.
-            "vft": {**common, "epochs": args.steps},
+            "vft": fine_tuning,
             "tapt": {
                 **common,
                 **adaptation,
@@ -131,8 +181,13 @@ def main():
             script = f"train_{procedure}"
             results[procedure] = run(script, procedure, options[procedure])
             print(procedure, results[procedure], flush=True)
+    report("full_size", args, results)
+
+
+def report(name, args, results):
+    """Writes the figures so far."""
     settings = vars(args) | {"data_folder": "SAVEE"}
-    write_report("full_size", {"settings": settings, "results": results})
+    write_report(name, {"settings": settings, "results": results})
 
 
 if __name__ == "__main__":

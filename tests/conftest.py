@@ -21,6 +21,16 @@ TINY_WAV2VEC2 = {
     "feat_extract_norm": "group",
     "do_stable_layer_norm": False,
 }
+TINY_DATA2VEC = {
+    "conv_dim": (16,) * 7,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "conv_pos_kernel_size": 5,
+    "num_conv_pos_embeddings": 3,
+    "num_conv_pos_embedding_groups": 4,
+}
 TINY_WHISPER = {
     "d_model": 32,
     "encoder_layers": 2,
@@ -88,6 +98,9 @@ def _randomize(model):
             if "codevectors" in name:
                 fan_in = 1
             weight.copy_(noise / fan_in**0.5 + is_gain)
+        for name, statistic in sorted(model.named_buffers()):
+            if name.endswith(("running_mean", "running_var")):
+                statistic.uniform_(0.5, 2, generator=generator)
 
 
 @pytest.fixture(scope="session")
@@ -103,6 +116,34 @@ def make_wav2vec2(tmp_path_factory):
         model = Wav2Vec2ForPreTraining(config)
         _randomize(model)
         folder = tmp_path_factory.mktemp("wav2vec2")
+        model.save_pretrained(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_encoder(tmp_path_factory, make_wav2vec2, make_whisper):
+    """Writes a tiny random checkpoint of any kind to a folder.
+
+    Takes its ``model_type`` and what differs from a base-like configuration.
+    """
+    from transformers import AutoConfig, AutoModel
+
+    def make(kind, layerdrop=0.1, **options):
+        if kind == "whisper":
+            return make_whisper(encoder_layerdrop=layerdrop, **options)
+        options["layerdrop"] = layerdrop
+        if kind == "wav2vec2":
+            return make_wav2vec2(**options)
+        tiny = TINY_DATA2VEC if kind == "data2vec-audio" else TINY_WAV2VEC2
+        if kind == "wavlm":
+            # Distances of several frames share a bucket, as at full size.
+            tiny = {**tiny, "num_buckets": 16, "max_bucket_distance": 20}
+        config = AutoConfig.for_model(kind, **{**tiny, **options})
+        model = AutoModel.from_config(config)
+        _randomize(model)
+        folder = tmp_path_factory.mktemp(kind)
         model.save_pretrained(folder)
         return folder
 

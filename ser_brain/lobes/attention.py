@@ -5,6 +5,7 @@ draws slowly, and falls back to products in fp32, at less than half the rate
 of bfloat16.
 """
 
+import torch
 from torch import nn
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
@@ -16,6 +17,33 @@ from ser_brain.nnet.dropout import (
 )
 
 NAME = "ser_brain"
+
+
+def additive_mask(padding, dtype):
+    """What keeps attention from padded frames.
+
+    Arguments
+    ---------
+    padding : torch.Tensor
+        Bool, shape (batch, frames), True beyond a clip's end.
+    dtype : torch.dtype
+        A floating type.
+
+    Returns
+    -------
+    torch.Tensor
+        To be added to the scores, shape (batch, 1, frames, frames): 0, and
+        the least number of the type at keys that are padding.
+
+    Example
+    -------
+    >>> mask = additive_mask(torch.tensor([[False, True]]), torch.float32)
+    >>> mask.shape, (mask < 0)[0, 0].tolist()
+    (torch.Size([1, 1, 2, 2]), [[False, True], [False, True]])
+    """
+    mask = torch.zeros_like(padding, dtype=dtype)
+    mask = mask.masked_fill(padding, torch.finfo(dtype).min)[:, None, None]
+    return mask.expand(-1, 1, padding.shape[1], -1)
 
 
 def attention(

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ser_brain.lobes.attention import quicken
+from ser_brain.lobes.attention import additive_mask, quicken
 from ser_brain.nnet.lengths import sample_counts, valid_frames
 
 
@@ -137,7 +137,7 @@ class Encoder(nn.Module, ABC):
         """
 
     @abstractmethod
-    def embed(self, features):
+    def embed(self, features, padding=None):
         """Input of the first layer: positions added, then dropout.
 
         Arguments
@@ -145,6 +145,9 @@ class Encoder(nn.Module, ABC):
         features : torch.Tensor
             Projected, possibly masked features, shape (batch, frames, dim),
             zero beyond each clip.
+        padding : torch.Tensor, optional
+            Bool, shape (batch, frames), True beyond each clip; not given if
+            all clips are equally long.
 
         Returns
         -------
@@ -254,6 +257,18 @@ class Encoder(nn.Module, ABC):
         draws = torch.rand(len(self.layer_stack), generator=generator)
         return (draws >= self.layer_drop).tolist()
 
+    def layer_runner(self, x, attention_mask):
+        """How a layer is run: a function ``(layer, x) -> x`` for all layers.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Input of the first layer, shape (batch, frames, dim).
+        attention_mask : torch.Tensor or None
+            As ``lobes.attention.additive_mask`` gives it.
+        """
+        return lambda layer, x: layer(x, attention_mask=attention_mask)
+
     def hidden_states(self, features, lengths, keep):
         """Yields the input of each layer that is kept, then the output.
 
@@ -268,20 +283,17 @@ class Encoder(nn.Module, ABC):
             Shape (batch, frames, dim); the last one is the final output.
         """
         frames = features.shape[1]
-        attention_mask = None
+        padding = attention_mask = None
         if int(lengths.min()) < frames:
             padding = ~valid_frames(lengths, frames)
             features = features.masked_fill(padding[..., None], 0)
-            attention_mask = torch.zeros_like(padding, dtype=features.dtype)
-            attention_mask = attention_mask.masked_fill(
-                padding, torch.finfo(features.dtype).min
-            )[:, None, None]
-            attention_mask = attention_mask.expand(-1, 1, frames, -1)
-        x = self.embed(features)
+            attention_mask = additive_mask(padding, features.dtype)
+        x = self.embed(features, padding)
+        run = self.layer_runner(x, attention_mask)
         for layer, kept in zip(self.layer_stack, keep):
             if kept:
                 yield x
-                x = layer(x, attention_mask=attention_mask)
+                x = run(layer, x)
         yield self.final_norm(x)
 
     def transformer(self, features, lengths, keep=None):

@@ -2,12 +2,23 @@
 
 from transformers import AutoConfig
 
+from ser_brain.lobes.data2vec import Data2VecAudio
+from ser_brain.lobes.hubert import HuBERT
 from ser_brain.lobes.pretrained import model_type, readable
+from ser_brain.lobes.unispeech_sat import UniSpeechSAT
 from ser_brain.lobes.wav2vec2 import Wav2Vec2
+from ser_brain.lobes.wavlm import WavLM
 from ser_brain.lobes.whisper import Whisper
 
 # By the model_type of config.json. A new lobe needs a line here, no more.
-ENCODERS = {"wav2vec2": Wav2Vec2, "whisper": Whisper}
+ENCODERS = {
+    "data2vec-audio": Data2VecAudio,
+    "hubert": HuBERT,
+    "unispeech-sat": UniSpeechSAT,
+    "wav2vec2": Wav2Vec2,
+    "wavlm": WavLM,
+    "whisper": Whisper,
+}
 
 
 def encoder_class(source):
@@ -38,9 +49,10 @@ def encoder_class(source):
     """
     kind = model_type(source)
     if kind not in ENCODERS:
+        *others, last = sorted(ENCODERS)
         raise ValueError(
             f"{source} holds a model of type '{kind}', for which there is no "
-            f"encoder: give one of type {' or '.join(sorted(ENCODERS))}."
+            f"encoder: give one of type {', '.join(others)} or {last}."
         )
     return ENCODERS[kind]
 

@@ -61,7 +61,7 @@ def new_state_encoder(source, span_mask=None, quick_dropout=True):
     ---------
     source : str or Path
         wav2vec 1.0 (fairseq's checkpoint file, or a folder of ours), or what
-        ``load_encoder`` takes: a folder or hub name of wav2vec 2.0 or Whisper.
+        ``load_encoder`` takes: a folder or hub name of any other encoder.
         The extractor, or front-end, is frozen.
     span_mask : callable, optional
         Draws ``(time_mask, feature_mask)`` from ``(lengths, dim)`` for each

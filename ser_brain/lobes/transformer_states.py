@@ -17,7 +17,7 @@ ENCODER = "encoder"
 
 
 class TransformerStateEncoder(StateEncoder):
-    """wav2vec 2.0 or Whisper, a convolution of kernel 1 and ReLU.
+    """A transformer encoder, a convolution of kernel 1 and ReLU.
 
     It takes the place of wav2vec 1.0 in Chen and Rudnicky, Sec. 3.2. Nothing
     is strided, as these encoders give 50 frames a second already; the front-end

@@ -16,11 +16,9 @@ from ser_brain.nnet.masking import SpanMask
 
 
 @pytest.fixture(scope="module", params=sorted(ENCODERS))
-def source(request, make_wav2vec2, make_whisper):
+def source(request, make_encoder):
     """Folder of a tiny checkpoint of each kind."""
-    if request.param == "wav2vec2":
-        return make_wav2vec2(layerdrop=0.5)
-    return make_whisper(encoder_layerdrop=0.5)
+    return make_encoder(request.param, layerdrop=0.5)
 
 
 @pytest.fixture
@@ -182,7 +180,8 @@ def test_other_sources_are_refused_in_one_sentence(load, tmp_path):
         load(write_config(tmp_path, model_type="bert"))
     assert str(refused.value) == (
         f"{tmp_path} holds a model of type 'bert', for which there is no "
-        "encoder: give one of type wav2vec2 or whisper."
+        "encoder: give one of type data2vec-audio, hubert, unispeech-sat, "
+        "wav2vec2, wavlm or whisper."
     )
 
 

@@ -250,7 +250,7 @@ def test_an_encoder_of_an_unknown_kind(refused, tmp_path):
     (folder / "config.json").write_text('{"model_type": "bert"}')
     sentence = refused(encoder=folder)
     assert f"{folder} holds a model of type 'bert'" in sentence
-    assert "wav2vec2 or whisper" in sentence
+    assert "wav2vec2, wavlm or whisper" in sentence
 
 
 @pytest.mark.parametrize("recipe", ["train_vft", "train_tapt", "train_ptapt"])

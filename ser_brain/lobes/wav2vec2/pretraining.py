@@ -9,9 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import Wav2Vec2ForPreTraining
 
-from ser_brain.lobes.wav2vec2.encoder import Wav2Vec2, load_model
+from ser_brain.lobes.wav2vec2.encoder import Wav2Vec2, load_for_pretraining
 from ser_brain.nnet.lengths import sample_counts
 from ser_brain.nnet.masking import span_mask
 
@@ -103,7 +102,7 @@ class Wav2Vec2Pretraining(nn.Module):
         quick_dropout=True,
     ):
         super().__init__()
-        self.model = load_model(Wav2Vec2ForPreTraining, source)
+        self.model = load_for_pretraining(source)
         self.encoder = Wav2Vec2(
             self.model.wav2vec2,
             freeze_front_end=False,

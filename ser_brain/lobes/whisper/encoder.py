@@ -177,7 +177,7 @@ class Whisper(Encoder):
         """Cacheable features in the model's precision: nothing follows."""
         return features.to(self.model.layer_norm.weight.dtype)
 
-    def embed(self, features):
+    def embed(self, features, padding=None):
         """Adds the positions, counted from the start of the clip or window."""
         positions = self.model.embed_positions.weight[: features.shape[1]]
         return F.dropout(
