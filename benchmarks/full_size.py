@@ -7,11 +7,11 @@ batch 64 of real SAVEE clips, every recipe as a user runs it on a table of 80
 clips. Prints peak memory and seconds for each and writes
 benchmarks/results/full_size.json.
 
-    python benchmarks/full_size.py --data_folder /path/to/SAVEE --steps 1 \
-        --encoders wavlm-base hubert-large
+    python benchmarks/full_size.py --data_folder SAVEE --encoders wavlm-base
 
 does so for V-FT of other encoders, one after the other, and writes
-benchmarks/results/encoders.json.
+benchmarks/results/encoders.json. The peak needs two steps: Adam's state is
+there from the second on.
 """
 
 import argparse
