@@ -29,6 +29,30 @@ from ser_brain.lobes.wav2vec import Wav2Vec
 EMBEDDED = ("whisper_tiny_en", "nano_wav2vec2", "nano_wav2vec")
 
 
+def read_corpus(data_folder, scratch):
+    """SAVEE's manifest and waveforms.
+
+    Arguments
+    ---------
+    data_folder : str
+        Where SAVEE lies.
+    scratch : str
+        A folder for the manifest's file.
+
+    Returns
+    -------
+    tuple
+        The manifest, and a list of waveforms in its order.
+    """
+    path = Path(scratch, "manifest.json")
+    manifest = prepare("SAVEE", data_folder, path)
+    paths = [
+        entry["wav"].replace("{data_root}", data_folder)
+        for entry in manifest.values()
+    ]
+    return manifest, [read_audio(path) for path in tqdm(paths, desc="decoding")]
+
+
 def loaded(source):
     """From a waveform (1, samples) to layers (layers, 1, frames, dim)."""
     config = Path(source, "config.json")
@@ -71,13 +95,7 @@ def main():
     parser.add_argument("sources", nargs="*", metavar="SOURCE")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch, "manifest.json")
-        manifest = prepare("SAVEE", args.data_folder, path)
-    paths = [
-        entry["wav"].replace("{data_root}", args.data_folder)
-        for entry in manifest.values()
-    ]
-    wavs = [read_audio(path) for path in tqdm(paths, desc="decoding")]
+        manifest, wavs = read_corpus(args.data_folder, scratch)
     names = list(folds(manifest, "speaker"))
     print(f"| encoder | layer | {' | '.join(names)} | mean |")
     print("|---" * (len(names) + 3) + "|")
