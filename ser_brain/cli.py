@@ -82,6 +82,11 @@ def add_predict(add):
     sub.set_defaults(form="table")
     sub.add_argument("--device", default="cpu", help="cpu (default), cuda, …")
     sub.add_argument(
+        "--skip_bad",
+        action="store_true",
+        help="go on after a bad file: its row has an error (exit code 1)",
+    )
+    sub.add_argument(
         "--batch_seconds",
         type=float,
         help="padded audio computed at once (default: 15 s on a CPU, else 120)",
@@ -149,7 +154,7 @@ def add_report(add):
 
 # ------------------------------------------------------------------ predict
 def predict(arguments):
-    """Print the emotion of each file; nothing, if one file is bad."""
+    """Print the emotion of each file."""
     from ser_brain.inference import command
 
     return command.run(arguments)
