@@ -12,6 +12,7 @@ from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.train_logger import TensorboardLogger
 from threadpoolctl import threadpool_limits
 
+from ser_brain.corpora import class_doubts
 from ser_brain.dataio.audio import read_audio
 from ser_brain.dataio.utterances import CachedReader, as_list, utterance_dataset
 from ser_brain.errors import InputError
@@ -57,6 +58,7 @@ class Experiment(Outline):
         self._start_processes()
         self._use_threads()
         self.prepare(prepare)
+        self._tell_doubts()
         self.choose_fold()
         self._take_folder()
         self._make_folder()
@@ -87,6 +89,12 @@ class Experiment(Outline):
         if threads is not None:
             torch.set_num_threads(threads)
             threadpool_limits(threads)
+
+    def _tell_doubts(self):
+        """What the user's own classes make of the score."""
+        if self.table is not None and if_main_process():
+            for sentence in class_doubts(self.manifest):
+                print(f"warning: {sentence}", file=sys.stderr, flush=True)
 
     def _take_folder(self):
         """One process at a time writes to a run folder."""
