@@ -10,7 +10,7 @@ import argparse
 import sys
 
 from ser_brain import __version__, doctor
-from ser_brain.errors import InputError
+from ser_brain.errors import exit_code
 
 
 def main(argv=None):
@@ -24,8 +24,8 @@ def main(argv=None):
     Returns
     -------
     int
-        0, or 1 where something is lacking or failed, or 2 after bad input,
-        which is told in one sentence on stderr.
+        0, or 1 where something is lacking or failed, or as
+        :func:`ser_brain.errors.exit_code` says.
 
     Example
     -------
@@ -38,11 +38,7 @@ def main(argv=None):
         arguments.overrides = overrides
     elif overrides:
         parser.error(f"unrecognized arguments: {' '.join(overrides)}")
-    try:
-        return arguments.command(arguments)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return exit_code(lambda: arguments.command(arguments))
 
 
 def build_parser():
@@ -85,6 +81,11 @@ def add_predict(add):
         )
     sub.set_defaults(form="table")
     sub.add_argument("--device", default="cpu", help="cpu (default), cuda, …")
+    sub.add_argument(
+        "--skip_bad",
+        action="store_true",
+        help="go on after a bad file: its row has an error (exit code 1)",
+    )
     sub.add_argument(
         "--batch_seconds",
         type=float,
@@ -153,7 +154,7 @@ def add_report(add):
 
 # ------------------------------------------------------------------ predict
 def predict(arguments):
-    """Print the emotion of each file; nothing, if one file is bad."""
+    """Print the emotion of each file."""
     from ser_brain.inference import command
 
     return command.run(arguments)

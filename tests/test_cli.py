@@ -106,6 +106,27 @@ def test_one_bad_file_prints_one_sentence_and_no_row(run, clips, capsys):
     assert err.count("\n") == 1
 
 
+def test_bad_files_are_skipped_where_it_is_asked(run, clips, tmp_path, capsys):
+    """A row with its error, the others as ever, and exit code 1."""
+    bad = tmp_path / "bad\x1b[2J.wav"
+    bad.write_text("no audio")
+    words = ["predict", run, str(bad), *clips, "--skip_bad"]
+    assert cli.main([*words, "--csv"]) == 1
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert rows[0]["label"] == "" and "cannot be read" in rows[0]["error"]
+    assert [row["error"] for row in rows[1:]] == ["", ""]
+    assert all(float(row["sad"]) > 0 for row in rows[1:])
+    assert cli.main([*words, "--json"]) == 1
+    assert [*json.loads(capsys.readouterr().out)[0]] == ["file", "error"]
+    assert cli.main(words) == 1
+    out, err = capsys.readouterr()
+    assert "\x1b" not in out and "cannot be read" in out.splitlines()[1]
+    assert err.startswith("2 files")
+    assert cli.main(["predict", run, str(bad), "--skip_bad"]) == 1
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 2 and err == "no file could be read\n"
+
+
 def test_the_command_starts_quickly():
     """As typed in a shell; torch is not imported to print the help."""
     script = "import sys; from ser_brain.cli import build_parser as p;"

@@ -50,8 +50,8 @@ def run(arguments):
 
     from ser_brain.dataio.audio import SAMPLE_RATE
     from ser_brain.inference import EmotionRecognizer
+    from ser_brain.inference.checks import CLASSIFIER
     from ser_brain.inference.classifier import read_description
-    from ser_brain.inference.recognizer import CLASSIFIER
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()

@@ -27,6 +27,7 @@ from ser_brain.corpora.shares import hours, training_share
 from ser_brain.corpora.table import read_table
 from ser_brain.corpora.validation import (
     as_speakers,
+    class_doubts,
     validated_classes,
     with_folds,
 )

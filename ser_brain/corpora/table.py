@@ -17,6 +17,8 @@ from ser_brain.errors import InputError
 
 NEEDED = ("path", "emotion", "speaker")
 OPTIONAL = ("session", "fold")
+# What other programs put between columns.
+DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 @dataclass(frozen=True)
@@ -127,14 +129,37 @@ def _read_rows(table):
 def _csv_rows(table, text):
     """Rows of a CSV text, told by line number."""
     reader = csv.DictReader(io.StringIO(text), skipinitialspace=True)
-    names = [name.strip() for name in reader.fieldnames or ()]
-    lacking = [name for name in NEEDED if name not in names]
-    if lacking:
+    try:
+        names = [name.strip() for name in reader.fieldnames or ()]
+        _check_columns(table, names)
+        reader.fieldnames = names
+        return _csv_records(table, reader)
+    except csv.Error as error:
         raise InputError(
-            f"{table}, line 1, lacks the column {lacking[0]!r}: it must name "
-            f"{', '.join(NEEDED)} (and may name {', '.join(OPTIONAL)})."
-        )
-    reader.fieldnames = names
+            f"{table}, line {reader.reader.line_num}, cannot be read ({error}): is a "
+            'quote left open? A " within a value is written twice.'
+        ) from error
+
+
+def _check_columns(table, names):
+    """The first line names what is needed, with commas between."""
+    lacking = [name for name in NEEDED if name not in names]
+    if not lacking:
+        return
+    for delimiter, called in DELIMITERS.items():
+        if any(delimiter in name for name in names):
+            raise InputError(
+                f"{table}, line 1, has {called} between its columns: save it "
+                "with commas."
+            )
+    raise InputError(
+        f"{table}, line 1, lacks the column {lacking[0]!r}: it must name "
+        f"{', '.join(NEEDED)} (and may name {', '.join(OPTIONAL)})."
+    )
+
+
+def _csv_records(table, reader):
+    """The lines below the first."""
     rows = []
     for record in reader:
         where = f"{table}, line {reader.line_num},"
@@ -154,6 +179,11 @@ def _json_rows(table, text):
     except RepeatedKey as error:
         raise InputError(
             f"{table} has {error} twice in one object: keep one of them."
+        ) from error
+    except RecursionError as error:
+        raise InputError(
+            f"{table} is nested too deeply: write a list of objects with "
+            f"{', '.join(NEEDED)}."
         ) from error
     except json.JSONDecodeError as error:
         raise InputError(
@@ -205,11 +235,12 @@ def _check_rows(rows, folder):
         for name in needed:
             if not row.values[name]:
                 raise InputError(f"{row.where} has no {name}: give one.")
+        _check_printable(row)
         path = folder / row.values["path"]
-        if not path.is_file():
+        if not _is_file(path):
             raise InputError(
-                f"{row.where} names {path}, which does not exist: mend the "
-                "path; relative ones start at the table's folder."
+                f"{row.where} names {str(path)[:300]}, which does not exist: "
+                "mend the path; relative ones start at the table's folder."
             )
         other = first_row.setdefault(path.resolve(), row)
         if other is not row:
@@ -217,6 +248,25 @@ def _check_rows(rows, folder):
                 f"{row.where} names {path} again, after {other.where} did: "
                 "keep one of them."
             )
+
+
+def _check_printable(row):
+    """No value can move the cursor of a terminal, or end a line."""
+    for name, value in {"id": row.id or "", **row.values}.items():
+        bad = [each for each in value if not each.isprintable()]
+        if bad:
+            raise InputError(
+                f"{row.where} has the character {bad[0]!r} in its {name}: "
+                "take it out."
+            )
+
+
+def _is_file(path):
+    """Whether a path leads to a file; one that is too long does not."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _relative(path, folder):

@@ -180,9 +180,31 @@ def doubts(manifest, digests=None):
             "all clips are of one speaker, so that the folds share a voice: "
             "the score says nothing about new speakers."
         )
-    found += _look_alikes(manifest)
-    found += _thin_classes(manifest)
+    found += class_doubts(manifest)
+    found += _lone_classes(manifest)
     return found + _repeated_clips(manifest, digests or {})
+
+
+def class_doubts(manifest):
+    """What is doubtful about the classes themselves, whatever the folds.
+
+    Arguments
+    ---------
+    manifest : dict
+        The manifest, its "emotion" already the class.
+
+    Returns
+    -------
+    list of str
+        One sentence for each doubt.
+
+    Example
+    -------
+    >>> names = ["anger"] * 10 + ["Anger"] * 10
+    >>> print(*class_doubts({n: {"emotion": x} for n, x in enumerate(names)}))
+    the classes 'Anger' and 'anger' differ only in case or spaces and are ...
+    """
+    return [*_look_alikes(manifest), *_thin_classes(manifest)]
 
 
 def _look_alikes(manifest):
@@ -200,14 +222,10 @@ def _look_alikes(manifest):
 
 
 def _thin_classes(manifest):
-    """Classes of few clips, or of one speaker or fold among several."""
-    held = {}
-    for item in manifest.values():
-        held.setdefault(item["emotion"], []).append(item)
-    held = dict(sorted(held.items()))
+    """Classes of few clips."""
     few = [
         f"{name!r} has {len(items)}"
-        for name, items in held.items()
+        for name, items in _by_class(manifest).items()
         if len(items) < FEW_CLIPS
     ]
     if few:
@@ -215,8 +233,20 @@ def _thin_classes(manifest):
             f"a recall from fewer than {FEW_CLIPS} clips is hardly known: "
             f"{', '.join(few)}."
         )
+
+
+def _by_class(manifest):
+    """The clips of each class, in alphabetical order."""
+    held = {}
+    for item in manifest.values():
+        held.setdefault(item["emotion"], []).append(item)
+    return dict(sorted(held.items()))
+
+
+def _lone_classes(manifest):
+    """Classes of one speaker or fold among several."""
     several = len(speakers_of(manifest)) > 1
-    for name, items in held.items():
+    for name, items in _by_class(manifest).items():
         speakers = {item["speaker"] for item in items}
         places = {item["fold"] for item in items}
         if several and len(speakers) == 1:

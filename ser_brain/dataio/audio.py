@@ -1,5 +1,7 @@
 """Audio files to mono waveforms at 16 kHz."""
 
+from pathlib import Path
+
 import soundfile
 import soxr
 import torch
@@ -155,6 +157,10 @@ def read_audio(path, sample_rate=SAMPLE_RATE):
     ...     read_audio(file.name).shape
     torch.Size([16000])
     """
+    if not Path(path).exists():
+        raise InputError(
+            f"{path} cannot be read: there is no such file; check its path."
+        )
     try:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except UNREADABLE as error:

@@ -6,9 +6,11 @@ from contextlib import closing, contextmanager
 
 from transformers.utils import logging as transformers_logging
 
-from ser_brain.errors import InputError
+from ser_brain.errors import InputError, exit_code
 from ser_brain.experiment.disk import disk_is_full
 from ser_brain.experiment.experiment import Experiment
+
+logger = logging.getLogger(__name__)
 
 
 def run_recipe(train, corpus, prepare, argv=None):
@@ -28,17 +30,22 @@ def run_recipe(train, corpus, prepare, argv=None):
     Returns
     -------
     int
-        Exit code: 0, or 2 after bad input, which is told in one sentence.
+        0, or as :func:`ser_brain.errors.exit_code` says.
     """
     quiet_libraries()
     words = sys.argv[1:] if argv is None else argv
-    try:
-        with full_disk_as_input_error():
-            with closing(Experiment(words, corpus, prepare)) as experiment:
-                train(experiment)
-    except InputError as error:
-        return _refuse(" ".join(str(error).splitlines()))
-    return 0
+
+    def work():
+        try:
+            with full_disk_as_input_error():
+                with closing(Experiment(words, corpus, prepare)) as experiment:
+                    train(experiment)
+        except InputError:
+            logger.debug("refused", exc_info=True)
+            raise
+        return 0
+
+    return exit_code(work)
 
 
 def quiet_libraries():
@@ -74,16 +81,11 @@ def full_disk_as_input_error():
     try:
         yield
     except Exception as error:
-        if isinstance(error, InputError) or not disk_is_full(error):
+        told = isinstance(error, (InputError, BrokenPipeError))
+        if told or not disk_is_full(error):
             raise
         told = " ".join(str(error).split())
         raise InputError(
             f"the disk is full ({told}): free some space and start the same "
             "command again, it goes on where it stopped."
         ) from error
-
-
-def _refuse(sentence):
-    logging.getLogger(__name__).debug("refused", exc_info=True)
-    print(f"error: {sentence}", file=sys.stderr, flush=True)
-    return 2

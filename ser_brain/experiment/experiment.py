@@ -1,19 +1,23 @@
 """One run of one recipe: its settings, data, fold and run folder."""
 
 import dataclasses
+import logging
+import sys
 from pathlib import Path
 
 import speechbrain as sb
 import torch
 from speechbrain.dataio.dataloader import SaveableDataLoader
 from speechbrain.utils.distributed import if_main_process, run_on_main
-from speechbrain.utils.train_logger import FileTrainLogger, TensorboardLogger
+from speechbrain.utils.train_logger import TensorboardLogger
 from threadpoolctl import threadpool_limits
 
+from ser_brain.corpora import class_doubts
 from ser_brain.dataio.audio import read_audio
 from ser_brain.dataio.utterances import CachedReader, as_list, utterance_dataset
 from ser_brain.errors import InputError
 from ser_brain.experiment.environment import environment
+from ser_brain.experiment.epoch_log import EpochLog
 from ser_brain.experiment.locks import hold
 from ser_brain.experiment.outline import Outline
 from ser_brain.experiment.results import drop_results
@@ -23,6 +27,8 @@ from ser_brain.files import write_atomically
 ADAPTATION = ("emotion_states", "clusters", "adaptation")
 # A process that was just killed may leave workers that hold its lock.
 LOCK_SECONDS = 30
+
+logger = logging.getLogger(__name__)
 
 
 class Experiment(Outline):
@@ -52,6 +58,7 @@ class Experiment(Outline):
         self._start_processes()
         self._use_threads()
         self.prepare(prepare)
+        self._tell_doubts()
         self.choose_fold()
         self._take_folder()
         self._make_folder()
@@ -83,6 +90,12 @@ class Experiment(Outline):
             torch.set_num_threads(threads)
             threadpool_limits(threads)
 
+    def _tell_doubts(self):
+        """What the user's own classes make of the score."""
+        if self.table is not None and if_main_process():
+            for sentence in class_doubts(self.manifest):
+                print(f"warning: {sentence}", file=sys.stderr, flush=True)
+
     def _take_folder(self):
         """One process at a time writes to a run folder."""
         self._lock = None
@@ -102,6 +115,7 @@ class Experiment(Outline):
     def _make_folder(self):
         """Run folder, logs and the resolved settings."""
         sb.create_experiment_directory(self.folder, save_env_desc=False)
+        sys.excepthook = tell_exception
         # The module that made the folder is no recipe to keep a copy of.
         if if_main_process():
             Path(self.folder, Path(__file__).name).unlink(missing_ok=True)
@@ -109,7 +123,7 @@ class Experiment(Outline):
                 self.folder / "hyperparams.yaml", self.settings.resolved()
             )
             write_atomically(self.folder / "env.log", environment())
-        self.file_logger = FileTrainLogger(
+        self.file_logger = EpochLog(
             str(self.folder / "train_log.txt"), precision=4
         )
         self.wall_seconds, self.audio_per_second = {}, {}
@@ -175,6 +189,15 @@ class Experiment(Outline):
     def tensorboard(self, stage):
         """TensorBoard events of one stage."""
         return TensorboardLogger(str(self.folder / "tensorboard" / stage))
+
+
+def tell_exception(kind, error, traceback):
+    """A traceback to log.txt and to stderr.
+
+    SpeechBrain's own hook writes it to stdout, where results are read.
+    """
+    logger.debug("Exception:", exc_info=(kind, error, traceback))
+    sys.__excepthook__(kind, error, traceback)
 
 
 def check_device(device):

@@ -46,7 +46,7 @@ def hold(path, sentence, seconds=0):
     lock = FileLock(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=seconds)
+        _acquire(lock, path, seconds)
     except Timeout as error:
         raise InputError(sentence) from error
     except OSError as error:
@@ -55,6 +55,19 @@ def hold(path, sentence, seconds=0):
             "folder of your own by --results."
         ) from error
     return lock
+
+
+def _acquire(lock, path, seconds):
+    """Takes a lock; says so where it has to wait for it."""
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if seconds:
+            logger.warning(
+                f"{path.parent} is being written by another process: waiting "
+                f"up to {seconds:g} s for it to end."
+            )
+        lock.acquire(timeout=seconds)
 
 
 @contextmanager

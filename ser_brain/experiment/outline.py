@@ -192,13 +192,22 @@ class Outline:
         if classes is None:
             emotions = {entry["emotion"] for entry in whole.values()}
             classes = {name: [name] for name in sorted(emotions)}
-        classes = {name: list(taken) for name, taken in classes.items()}
+        classes = {
+            str(name): list(taken) if isinstance(taken, list) else taken
+            for name, taken in classes.items()
+        }
         self.classes = class_names(classes)
         taken = sorted(set(self.classes) & set(COLUMNS))
         if taken:
             raise InputError(
                 f"a class is called '{taken[0]}', which is a column of "
                 "predictions.csv: give it another name."
+            )
+        if len(self.classes) < 2:
+            raise InputError(
+                f"there are fewer than two classes ({self.classes}), so that "
+                "every clip would be right: give clips of at least two "
+                "emotions."
             )
         self.manifest = select_classes(whole, classes, labels)
 

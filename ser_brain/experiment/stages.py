@@ -37,8 +37,8 @@ from ser_brain.experiment.results import write_results
 from ser_brain.experiment.states_head import save_states_head, states_accuracy
 from ser_brain.experiment.training import class_weights, fit, throughput
 from ser_brain.files import write_atomically
+from ser_brain.inference.checks import check_finite
 from ser_brain.inference.classifier import save_classifier
-from ser_brain.inference.recognizer import check_finite
 from ser_brain.lobes import load_state_encoder
 from ser_brain.nnet.layer_heads import CrossFitting
 

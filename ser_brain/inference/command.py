@@ -10,7 +10,7 @@ from pathlib import Path
 
 from transformers.utils import logging
 
-from ser_brain.errors import InputError
+from ser_brain.errors import InputError, printable
 from ser_brain.inference.recognizer import EmotionRecognizer
 
 # What libsndfile opens by its content alone, as people name it.
@@ -19,7 +19,7 @@ SUFFIXES += (".au", ".caf", ".rf64", ".sph", ".w64")
 
 
 def run(arguments):
-    """Print the emotion of each file; nothing, if one file is bad.
+    """Print the emotion of each file; nothing, if a bad one is not skipped.
 
     Predictions go to stdout. How long it took, without loading the run, goes
     to stderr.
@@ -27,12 +27,12 @@ def run(arguments):
     Arguments
     ---------
     arguments : argparse.Namespace
-        run, files, form, device, batch_seconds and num_workers.
+        run, files, form, device, batch_seconds, num_workers and skip_bad.
 
     Returns
     -------
     int
-        0.
+        0, or 1 where a bad file was skipped.
 
     Raises
     ------
@@ -45,13 +45,20 @@ def run(arguments):
     recognizer = EmotionRecognizer.from_run(arguments.run, arguments.device)
     begun = time.perf_counter()
     records = recognizer.classify_files(
-        paths, arguments.batch_seconds, arguments.num_workers
+        paths,
+        arguments.batch_seconds,
+        arguments.num_workers,
+        arguments.skip_bad,
     )
     seconds = time.perf_counter() - begun
     forms = {"table": as_table, "csv": as_csv, "json": as_json}
+    # A name that is not UTF-8 leaves as the bytes that it is.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")
     print(forms[arguments.form](records), flush=True)
-    print(speed(records, seconds), file=sys.stderr)
-    return 0
+    good = [record for record in records if "error" not in record]
+    print(speed(good, seconds), file=sys.stderr)
+    return 0 if len(good) == len(records) else 1
 
 
 def audio_files(given):
@@ -112,6 +119,8 @@ def speed(records, seconds):
     '2 files, 12.0 s of audio in 0.6 s: real-time factor 0.05'
     """
     audio = sum(record["duration"] for record in records)
+    if not records:
+        return "no file could be read"
     files = "1 file" if len(records) == 1 else f"{len(records)} files"
     return (
         f"{files}, {spoken(audio)} of audio in {spoken(seconds)}: "
@@ -133,18 +142,36 @@ def spoken(seconds):
     return f"{seconds:.1f} s"
 
 
+def columns(records):
+    """The classes, and whether a record tells of a bad file."""
+    posteriors = (record.get("posteriors", ()) for record in records)
+    classes = max(posteriors, key=len, default=())
+    return list(classes), any("error" in record for record in records)
+
+
+def cells(record, classes, form):
+    """The posteriors of a record as text; nothing of a bad file."""
+    if "error" in record:
+        return [""] * len(classes)
+    return [form.format(record["posteriors"][name]) for name in classes]
+
+
 def as_table(records):
     """Predictions for the eye: percent, columns aligned."""
-    head = ["file", "label", *records[0]["posteriors"]]
+    classes, errors = columns(records)
+    head = ["file", "label", *classes] + ["error"] * errors
     body = [
-        [record["file"], record["label"]]
-        + [f"{100 * share:.1f}" for share in record["posteriors"].values()]
+        [printable(record["file"]), record.get("label", "")]
+        + [share.rstrip("%") for share in cells(record, classes, "{:.1%}")]
+        + [printable(record.get("error", ""))] * errors
         for record in records
     ]
     widths = [max(map(len, column)) for column in zip(head, *body)]
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if number < 2 else cell.rjust(width)
+            cell.ljust(width)
+            if number < 2 or number > 1 + len(classes)
+            else cell.rjust(width)
             for number, (cell, width) in enumerate(zip(line, widths))
         )
         for line in [head, *body]
@@ -152,14 +179,20 @@ def as_table(records):
 
 
 def as_csv(records):
-    """Predictions as CSV: file, label, score, one column a class."""
+    """Predictions as CSV: file, label, score, one column a class.
+
+    A last column ``error`` is there where a bad file was skipped.
+    """
+    classes, errors = columns(records)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "label", "score", *records[0]["posteriors"]])
+    head = ["file", "label", "score", *classes]
+    writer.writerow(head + ["error"] * errors)
     for record in records:
-        shares = [record["score"], *record["posteriors"].values()]
-        cells = [f"{share:.6f}" for share in shares]
-        writer.writerow([record["file"], record["label"], *cells])
+        score = f"{record['score']:.6f}" if "score" in record else ""
+        row = [record["file"], record.get("label", ""), score]
+        row += cells(record, classes, "{:.6f}")
+        writer.writerow(row + [record.get("error", "")] * errors)
     return text.getvalue().rstrip("\n")
 
 

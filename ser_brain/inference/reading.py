@@ -5,6 +5,7 @@ anything is decoded, and no more than a few of them lie in memory.
 """
 
 import os
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import soundfile
@@ -121,8 +122,8 @@ def batches_by_length(samples, seconds):
 
     Arguments
     ---------
-    samples : list of int
-        Samples of each file at 16 kHz.
+    samples : list of int, or dict
+        Samples of each file at 16 kHz, by its place.
     seconds : float
         Most padded audio in a batch; a longer file is one of its own.
 
@@ -137,7 +138,8 @@ def batches_by_length(samples, seconds):
     [[1, 2], [3], [0]]
     """
     batches, longest = [], 0
-    for place in sorted(range(len(samples)), key=lambda p: -samples[p]):
+    places = samples if isinstance(samples, dict) else range(len(samples))
+    for place in sorted(places, key=lambda p: -samples[p]):
         alike = samples[place] >= LIKE_LENGTH * longest
         padded_after = longest * (len(batches[-1]) + 1) if batches else 0
         if batches and alike and padded_after <= seconds * SAMPLE_RATE:
@@ -170,21 +172,54 @@ class AudioFiles(Dataset):
         try:
             signal = read_audio(self.paths[place])
         except InputError as error:
-            return error
+            return place, error
         return SimpleNamespace(place=place, signal=signal)
 
 
-def padded_or_fault(items):
-    """The padded batch, or the InputError of the first bad file.
+class Faults(dict):
+    """The place of each bad file and what is wrong with it.
+
+    Arguments
+    ---------
+    skips : bool
+        Go on after a bad file; else the first one ends the work.
+
+    Example
+    -------
+    >>> faults = Faults(skips=True)
+    >>> with faults.of(3):
+    ...     raise InputError("c.wav is empty: copy it again.")
+    >>> faults
+    {3: InputError('c.wav is empty: copy it again.')}
+    """
+
+    def __init__(self, skips):
+        super().__init__()
+        self.skips = skips
+
+    @contextmanager
+    def of(self, place):
+        """Keeps the InputError of a file, or lets it pass."""
+        try:
+            yield
+        except InputError as error:
+            if not self.skips:
+                raise
+            self[place] = error
+
+
+def padded_and_faults(items):
+    """The padded batch, if a file is good, and the place and fault of others.
 
     Padded in the worker: a batch then crosses to the main process as one
     block of memory and not as one a file.
     """
-    faults = [item for item in items if isinstance(item, InputError)]
-    return faults[0] if faults else padded(items, "cpu")
+    good = [item for item in items if isinstance(item, SimpleNamespace)]
+    bad = [item for item in items if not isinstance(item, SimpleNamespace)]
+    return padded(good, "cpu") if good else None, bad
 
 
-def padded_batches(paths, batches, num_workers):
+def padded_batches(paths, batches, num_workers, faults):
     """Decodes and pads, in the order of the batches.
 
     Arguments
@@ -195,6 +230,8 @@ def padded_batches(paths, batches, num_workers):
         Places in ``paths``.
     num_workers : int
         Processes that decode ahead; 0: this one, when it needs a batch.
+    faults : Faults
+        Where a file that cannot be decoded goes to.
 
     Yields
     ------
@@ -205,15 +242,17 @@ def padded_batches(paths, batches, num_workers):
     Raises
     ------
     InputError
-        If a file cannot be decoded.
+        If a file cannot be decoded, and ``faults`` skips none.
     """
     loader = DataLoader(
         AudioFiles(paths),
         batch_sampler=batches,
-        collate_fn=padded_or_fault,
+        collate_fn=padded_and_faults,
         num_workers=min(num_workers, len(batches)),
     )
-    for batch in loader:
-        if isinstance(batch, InputError):
-            raise batch
-        yield batch
+    for batch, bad in loader:
+        for place, error in bad:
+            with faults.of(place):
+                raise error
+        if batch is not None:
+            yield batch

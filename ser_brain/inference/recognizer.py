@@ -1,6 +1,7 @@
 """The emotion of new audio, by a trained run."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from torch import nn
@@ -8,8 +9,16 @@ from tqdm import tqdm
 
 from ser_brain.dataio.audio import SAMPLE_RATE, played, read_audio
 from ser_brain.errors import InputError
+from ser_brain.inference.checks import (
+    CLASSIFIER,
+    check_finite,
+    check_length,
+    check_run,
+    check_values,
+)
 from ser_brain.inference.classifier import load_classifier
 from ser_brain.inference.reading import (
+    Faults,
     batches_by_length,
     check_options,
     header_samples,
@@ -17,8 +26,6 @@ from ser_brain.inference.reading import (
 )
 from ser_brain.nnet.layer_heads import LayerHead
 from ser_brain.nnet.lengths import sample_counts
-
-CLASSIFIER = Path("save", "classifier")
 
 
 class EmotionRecognizer(nn.Module):
@@ -105,7 +112,7 @@ class EmotionRecognizer(nn.Module):
         ser_brain.errors.InputError: /nowhere is no folder: give ...
         """
         folder = Path(folder)
-        _check_run(folder)
+        check_run(folder)
         encoder, head, description = load_classifier(folder / CLASSIFIER)
         classes, speeds = description["classes"], description["speeds"]
         recognizer = cls(encoder, head, classes, speeds)
@@ -196,11 +203,13 @@ class EmotionRecognizer(nn.Module):
             (25 ms), or holds NaN or infinity.
         """
         wav = read_audio(path)
-        self._check_length(path, len(wav))
-        self._check_values(path, wav)
+        check_length(path, len(wav), self.encoder)
+        check_values(path, wav)
         return self._classify([path], wav)
 
-    def classify_files(self, paths, batch_seconds=None, num_workers=None):
+    def classify_files(
+        self, paths, batch_seconds=None, num_workers=None, skip_bad=False
+    ):
         """Labels and posteriors of many audio files, in batches.
 
         Files of like length are padded to batches, the longest first, which
@@ -219,20 +228,24 @@ class EmotionRecognizer(nn.Module):
         num_workers : int, optional
             Processes that decode ahead. By default none on a CPU, and on a
             GPU one a core, at most 8.
+        skip_bad : bool
+            Answer the other files where one is bad.
 
         Returns
         -------
         list of dict
             One record a file, in the order given: ``file`` (the path as
             str), ``label``, ``score`` (its probability), ``duration`` (in
-            seconds) and ``posteriors`` (probability by class name).
+            seconds) and ``posteriors`` (probability by class name). With
+            ``skip_bad`` a bad file's record has ``file`` and ``error``.
 
         Raises
         ------
         InputError
             If a file is missing, is no audio, is shorter than one frame
-            (25 ms), or holds NaN or infinity; if a batch does not fit the
-            GPU's memory; if an option is out of its range.
+            (25 ms), or holds NaN or infinity, unless ``skip_bad``; if a
+            batch does not fit the GPU's memory; if an option is out of its
+            range.
 
         Example
         -------
@@ -255,24 +268,29 @@ class EmotionRecognizer(nn.Module):
         device = next(self.parameters()).device
         options = check_options(batch_seconds, num_workers, device)
         batch_seconds, num_workers = options
-        samples = [header_samples(path) for path in paths]
-        for path, count in zip(paths, samples, strict=True):
-            self._check_length(path, count)
+        faults, samples = Faults(skip_bad), {}
+        for place, path in enumerate(paths):
+            with faults.of(place):
+                count = header_samples(path)
+                check_length(path, count, self.encoder)
+                samples[place] = count
         batches = batches_by_length(samples, batch_seconds)
         records = [None] * len(paths)
-        with _progress(len(paths)) as progress:
-            for batch in padded_batches(paths, batches, num_workers):
-                for place, record in self._records(paths, batch):
+        with _progress(len(samples)) as progress:
+            for batch in padded_batches(paths, batches, num_workers, faults):
+                for place, record in self._records(paths, batch, faults):
                     records[place] = record
                 progress.update(len(batch.place))
+        for place, error in faults.items():
+            records[place] = {"file": str(paths[place]), "error": str(error)}
         return records
 
-    def _records(self, paths, batch):
-        """Place and record of each file of a padded batch."""
+    def _records(self, paths, batch, faults):
+        """Place and record of each good file of a padded batch."""
+        batch = self._good(paths, batch, faults)
         places, counts = batch.place.tolist(), batch.samples.tolist()
-        for place, count, wav in zip(places, counts, batch.wavs):
-            self._check_length(paths[place], count)
-            self._check_values(paths[place], wav)
+        if not places:
+            return
         names = [paths[place] for place in places]
         try:
             answers = self._classify(names, batch.wavs, batch.wav_lens)
@@ -297,20 +315,19 @@ class EmotionRecognizer(nn.Module):
                 },
             )
 
-    def _check_length(self, path, samples):
-        """Refuse a file that is shorter than a frame."""
-        if self.encoder.frame_lengths(samples) < 1:
-            raise InputError(
-                f"{path} lasts {1000 * samples / SAMPLE_RATE:.0f} ms: give "
-                "a file of at least 25 ms."
-            )
-
-    def _check_values(self, path, wav):
-        """Refuse a waveform that is not all numbers."""
-        if not wav.isfinite().all():
-            raise InputError(
-                f"{path} holds NaN or infinite samples: export it again."
-            )
+    def _good(self, paths, batch, faults):
+        """The batch without the files whose samples are bad."""
+        rows = []
+        for row, place in enumerate(batch.place.tolist()):
+            count = int(batch.samples[row])
+            with faults.of(place):
+                check_length(paths[place], count, self.encoder)
+                check_values(paths[place], batch.wavs[row, :count])
+                rows.append(row)
+        if len(rows) == len(batch.place):
+            return batch
+        parts = vars(batch).items()
+        return SimpleNamespace(**{name: part[rows] for name, part in parts})
 
     def forward(self, wavs, wav_lens=None):
         """The same as :meth:`classify_batch`."""
@@ -334,38 +351,6 @@ def at_speed(wavs, wav_lens, speed):
     return padded, lengths / lengths.max()
 
 
-def check_finite(names, posteriors):
-    """Refuses posteriors that are no probabilities.
-
-    Arguments
-    ---------
-    names : iterable
-        What each utterance is called.
-    posteriors : torch.Tensor
-        Shape (batch, classes).
-
-    Raises
-    ------
-    InputError
-        If a row holds NaN or infinity.
-
-    Example
-    -------
-    >>> check_finite(["a.wav"], torch.tensor([[0.5, 0.5]]))
-    >>> check_finite(["a.wav"], torch.tensor([[0.5, torch.nan]]))
-    Traceback (most recent call last):
-    ...
-    ser_brain.errors.InputError: a.wav gets posteriors that are not finite: ...
-    """
-    for name, row in zip(names, posteriors):
-        if not row.isfinite().all():
-            raise InputError(
-                f"{name} gets posteriors that are not finite: the model's "
-                "weights are damaged, or their training diverged; check them "
-                "with ser-brain verify."
-            )
-
-
 def _progress(files):
     """A bar on a terminal; a moment's work shows none."""
     return tqdm(
@@ -376,24 +361,4 @@ def _progress(files):
         delay=1,
         leave=False,
         dynamic_ncols=True,
-    )
-
-
-def _check_run(folder):
-    """See that a finished run is there, or say what is."""
-    if not folder.is_dir():
-        raise InputError(
-            f"{folder} is no folder: give a run folder, such as "
-            "results/SAVEE/ptapt/nano/fold_DC/seed_1."
-        )
-    if (folder / CLASSIFIER / "classifier.json").is_file():
-        return
-    if (folder / "hyperparams.yaml").is_file():
-        raise InputError(
-            f"{folder} holds a run without a trained classifier: start its "
-            "recipe again, it goes on where it stopped."
-        )
-    raise InputError(
-        f"{folder} is no run folder (it has no save/classifier): give the "
-        "folder seed_… that a recipe made."
     )

@@ -83,6 +83,10 @@ def test_a_table_becomes_folds(folder, tmp_path):
         (["a/1.wav,,Ann"], "line 2, has no emotion"),
         (["a/1.wav,sad"], "line 2, has no speaker"),
         (["a/1.wav,sad,Ann,7"], "line 2, has more values"),
+        (["a/1.wav,sad," + "x" * 200_000], "line 2, cannot be read"),
+        (["x" * 9000 + ".wav,sad,Ann"], "line 2, names .*x, which does not"),
+        (["a/1.wav,s\x1b[2Jad,Ann"], r"character '\\x1b' in its emotion"),
+        (['a/1.wav,sad,"A\nB"'], r"line 3, has the character '\\n' in its sp"),
     ],
 )
 def test_a_bad_line_is_told_by_its_number(folder, lines, said):
@@ -101,6 +105,22 @@ def test_a_missing_column_and_a_fold_left_out(folder):
 
 
 @pytest.mark.parametrize(
+    "delimiter, called", [(";", "semicolons"), ("\t", "tabs")]
+)
+def test_other_delimiters_are_told(folder, delimiter, called):
+    path = folder / "clips.csv"
+    path.write_text(delimiter.join(("path", "emotion", "speaker")) + "\n")
+    with pytest.raises(InputError, match=f"{called} between its columns"):
+        read_table(path)
+
+
+def test_a_character_that_cannot_be_written(folder):
+    record = {"path": "a/1.wav", "emotion": "sad", "speaker": "\ud800"}
+    with pytest.raises(InputError, match="clip 1, has the character"):
+        read_table(json_table(folder, [record]))
+
+
+@pytest.mark.parametrize(
     "text, said",
     [
         ("[", "line 1, is not JSON"),
@@ -109,6 +129,8 @@ def test_a_missing_column_and_a_fold_left_out(folder):
         ("[3]", "clip 1, is no object"),
         ('{"a": {"path": "x.wav"}}', "clip 'a', has no emotion"),
         ('{"a": {}, "a": {}}', "'a' twice"),
+        ("[" * 100_000, "is nested too deeply"),
+        ("[" * 100_000 + "]" * 100_000, "is nested too deeply"),
     ],
 )
 def test_a_bad_json_table(folder, text, said):

@@ -16,6 +16,7 @@ from ser_brain.dataio.audio import read_audio
 from ser_brain.errors import InputError
 from ser_brain.inference import EmotionRecognizer
 from ser_brain.inference.reading import (
+    Faults,
     batches_by_length,
     check_options,
     header_samples,
@@ -146,7 +147,8 @@ def test_the_clips_are_padded(clips):
 def test_files_are_decoded_when_their_batch_is_asked_for(clips):
     """A folder of any size: what comes later is not in memory yet."""
     gone = [*clips, clips[0].parent / "gone.wav"]
-    batches = padded_batches(gone, [[0, 2], [len(clips)]], num_workers=0)
+    places = [[0, 2], [len(clips)]]
+    batches = padded_batches(gone, places, 0, Faults(skips=False))
     first = next(batches)
     assert first.wavs.shape == (2, len(read_audio(clips[0])))
     assert first.place.tolist() == [0, 2]
@@ -193,6 +195,39 @@ def test_one_bad_file_is_named_in_one_line(
         assert str(among.value) == str(single.value)
         assert f"{name} {reason}" in str(among.value)
         assert "\n" not in str(among.value)
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+@pytest.mark.parametrize("batch_seconds", [0.001, 100])
+def test_bad_files_can_be_skipped(
+    recognizer, clips, alone, tmp_path, batch_seconds, num_workers
+):
+    """The others are answered as ever; each bad one says why."""
+    bad = bad_files(tmp_path)
+    mixed = [clips[0], *(tmp_path / name for name in bad), *clips[1:]]
+    records = recognizer.classify_files(mixed, batch_seconds, num_workers, True)
+    assert [record["file"] for record in records] == [*map(str, mixed)]
+    good = [record for record in records if "error" not in record]
+    found = torch.tensor([[*r["posteriors"].values()] for r in good])
+    torch.testing.assert_close(found, alone, atol=1e-5, rtol=0)
+    told = {r["file"]: r["error"] for r in records if "error" in r}
+    for name, reason in bad.items():
+        assert f"{name} {reason}" in told[str(tmp_path / name)]
+    only = recognizer.classify_files([tmp_path / "text.wav"], skip_bad=True)
+    assert [*only[0]] == ["file", "error"]
+
+
+def test_files_without_sound_are_told(recognizer, clips, tmp_path, caplog):
+    """Silence, and two channels that cancel each other out."""
+    silent, antiphase = tmp_path / "silent.wav", tmp_path / "antiphase.wav"
+    soundfile.write(silent, np.zeros(8000), 16000)
+    tone = 0.5 * np.sin(np.arange(8000) / 9)
+    soundfile.write(antiphase, np.stack([tone, -tone], 1), 16000)
+    recognizer.classify_files([clips[0], silent, antiphase])
+    assert len(caplog.messages) == 2
+    recognizer.classify_file(silent)
+    for message in caplog.messages:
+        assert "is silent, or its channels cancel each other out" in message
 
 
 def test_a_short_file_is_refused_before_anything_is_computed(

@@ -162,6 +162,30 @@ def test_fold_that_does_not_exist(refused):
     assert "no fold '6'" in sentence and "01, 02, 03" in sentence
 
 
+@pytest.mark.parametrize(
+    "classes, said",
+    [
+        ("{angry: 3, sad: [sad]}", "`classes` gives 3 for the class 'angry'"),
+        ("{angry: angry, sad: [sad]}", "write a list, angry: [angry]"),
+        ("{1: [angry]}", "fewer than two classes (['1'])"),
+        ("{}", "fewer than two classes ([])"),
+    ],
+)
+def test_classes_of_another_form(refused, classes, said):
+    assert said in refused(classes=classes)
+
+
+def test_doubtful_classes_are_told(run, tmp_path):
+    rows = pick_clips()
+    rows[0] = (rows[0][0], "Angry", rows[0][2])
+    table = tmp_path / "mine.csv"
+    write_table(table, rows)
+    got = run("SAVEE", "train_vft", manifest=table, fold="01")
+    assert got.code == 2
+    assert "warning: the classes 'Angry' and 'angry' differ" in got.err
+    assert "'Angry' has 1" in got.err
+
+
 def test_unknown_key(refused):
     sentence = refused("--batchsize", "3")
     assert "--batchsize" in sentence and "--batch_size" in sentence

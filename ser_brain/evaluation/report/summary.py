@@ -1,6 +1,12 @@
 """The tables of the report, and what must be said about them."""
 
-from ser_brain.evaluation.report.tables import Table, interval, p_value, percent
+from ser_brain.evaluation.report.tables import (
+    Table,
+    escaped,
+    interval,
+    p_value,
+    percent,
+)
 from ser_brain.evaluation.report.trials import speaker_accuracies
 
 FEW_SPEAKERS = 10
@@ -343,11 +349,11 @@ def markdown(analysis, tables):
     str
         Ends with a newline.
     """
-    lines = [f"## {title(analysis)}", ""]
-    lines += [f"**{sentence}**\n" for sentence in notices(analysis)]
+    lines = [f"## {escaped(title(analysis))}", ""]
+    lines += [f"**{escaped(each)}**\n" for each in notices(analysis)]
     if analysis.missing:
         lines += ["**INCOMPLETE:**", ""]
-        lines += [f"- {sentence}" for sentence in analysis.missing] + [""]
+        lines += [f"- {escaped(each)}" for each in analysis.missing] + [""]
     return "\n".join(
         [*lines, "\n\n".join(table.markdown() for table in tables.values()), ""]
     )

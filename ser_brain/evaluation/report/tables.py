@@ -1,6 +1,10 @@
 """A table as data: written as Markdown here, as HTML by the page."""
 
+import html
+import re
 from dataclasses import dataclass
+
+MARKUP = re.compile(r"[\\|`*\[\]]")
 
 
 @dataclass(frozen=True)
@@ -39,18 +43,30 @@ class Table:
         |:---|---:|
         | V\\|FT | 75.2 |
         """
-        lines = [f"### {self.title}", ""]
+        lines = [f"### {escaped(self.title)}", ""]
         lines.append(_line(self.head))
         lines.append("|:---" + "|---:" * (len(self.head) - 1) + "|")
         lines.extend(_line(row) for row in self.rows)
         if self.note:
-            lines += ["", self.note]
+            lines += ["", escaped(self.note)]
         return "\n".join(lines)
 
 
 def _line(cells):
     """Cells between bars."""
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return f"| {' | '.join(map(escaped, cells))} |"
+
+
+def escaped(text):
+    """A text that Markdown shows as it is: no markup, HTML or link.
+
+    Example
+    -------
+    >>> print(escaped("a|b <script> [x](y)"))
+    a\\|b &lt;script&gt; \\[x\\](y)
+    """
+    text = html.escape(" ".join(str(text).split()), quote=False)
+    return MARKUP.sub(r"\\\g<0>", text)
 
 
 def percent(share):

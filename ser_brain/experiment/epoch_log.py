@@ -1,0 +1,59 @@
+"""train_log.txt: one line for each epoch of each stage."""
+
+from pathlib import Path
+
+from speechbrain.utils.distributed import main_process_only
+from speechbrain.utils.train_logger import FileTrainLogger
+
+from ser_brain.files import write_atomically
+
+
+class EpochLog(FileTrainLogger):
+    """SpeechBrain's log, in which a resumed epoch replaces its first try.
+
+    A process that is killed between the line of an epoch and its checkpoint
+    leaves a line that the resumed one writes again.
+
+    Arguments
+    ---------
+    save_file : str
+        The file.
+    precision : int
+        Decimal places.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "train_log.txt"
+    >>> log = EpochLog(str(path), precision=4)
+    >>> for epoch, loss in ((1, 3.0), (2, 2.5), (2, 2.0)):
+    ...     meta = {"stage": "classifier", "epoch": epoch}
+    ...     log.log_stats(meta, {"loss": loss}, verbose=False)
+    >>> print(path.read_text().strip())
+    stage: classifier, epoch: 1 - train loss: 3.0000
+    stage: classifier, epoch: 2 - train loss: 2.0000
+    """
+
+    @main_process_only
+    def log_stats(self, stats_meta, *args, **kwargs):
+        """See ``FileTrainLogger``; ``stats_meta`` has stage and epoch."""
+        self._forget(stats_meta["stage"], stats_meta["epoch"])
+        super().log_stats(stats_meta, *args, **kwargs)
+
+    def _forget(self, stage, epoch):
+        """Removes the lines of this stage from an epoch on."""
+        path = Path(self.save_file)
+        if not path.is_file():
+            return
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [
+            line
+            for line in lines
+            if not self._is_later(line, f"stage: {stage}, epoch: ", epoch)
+        ]
+        if kept != lines:
+            write_atomically(path, "".join(kept))
+
+    def _is_later(self, line, start, epoch):
+        """Whether a line is of an epoch that is still to come."""
+        number = line.removeprefix(start).split(" - ")[0].split(",")[0].strip()
+        return line.startswith(start) and int(number) >= epoch

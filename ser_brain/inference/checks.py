@@ -1,0 +1,136 @@
+"""What must hold of a run, of a waveform, and of the answer to it."""
+
+import logging
+from pathlib import Path
+
+from ser_brain.dataio.audio import SAMPLE_RATE
+from ser_brain.errors import InputError
+
+CLASSIFIER = Path("save", "classifier")
+# Of full scale: 80 dB below it, where a recording has its noise or nothing.
+SILENCE = 1e-4
+
+logger = logging.getLogger(__name__)
+
+
+def check_run(folder):
+    """See that a finished run is there, or say what is.
+
+    Arguments
+    ---------
+    folder : Path
+        The run folder.
+
+    Raises
+    ------
+    InputError
+        If it is none, or has not finished.
+
+    Example
+    -------
+    >>> check_run(Path("/nowhere"))
+    Traceback (most recent call last):
+    ...
+    ser_brain.errors.InputError: /nowhere is no folder: give a run folder, ...
+    """
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder} is no folder: give a run folder, such as "
+            "results/SAVEE/ptapt/nano/fold_DC/seed_1."
+        )
+    if (folder / CLASSIFIER / "classifier.json").is_file():
+        return
+    if (folder / "hyperparams.yaml").is_file():
+        raise InputError(
+            f"{folder} holds a run without a trained classifier: start its "
+            "recipe again, it goes on where it stopped."
+        )
+    raise InputError(
+        f"{folder} is no run folder (it has no save/classifier): give the "
+        "folder seed_… that a recipe made."
+    )
+
+
+def check_length(path, samples, encoder):
+    """Refuse a file that is shorter than a frame.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file.
+    samples : int
+        At 16 kHz.
+    encoder : ser_brain.lobes.encoder.Encoder
+        Of the model.
+
+    Raises
+    ------
+    InputError
+        If it gives no frame.
+    """
+    if encoder.frame_lengths(samples) < 1:
+        raise InputError(
+            f"{path} lasts {1000 * samples / SAMPLE_RATE:.0f} ms: give "
+            "a file of at least 25 ms."
+        )
+
+
+def check_values(path, wav):
+    """Refuse a waveform that is not all numbers; warn of one without sound.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file, for the sentence.
+    wav : torch.Tensor
+        Shape (samples,).
+
+    Raises
+    ------
+    InputError
+        If a sample is NaN or infinite.
+    """
+    peak = float(wav.abs().max())
+    # NaN and infinity both stay in the largest.
+    if not peak < float("inf"):
+        raise InputError(
+            f"{path} holds NaN or infinite samples: export it again."
+        )
+    if peak < SILENCE:
+        logger.warning(
+            f"{path} is silent, or its channels cancel each other out: its "
+            "label means nothing."
+        )
+
+
+def check_finite(names, posteriors):
+    """Refuses posteriors that are no probabilities.
+
+    Arguments
+    ---------
+    names : iterable
+        What each utterance is called.
+    posteriors : torch.Tensor
+        Shape (batch, classes).
+
+    Raises
+    ------
+    InputError
+        If a row holds NaN or infinity.
+
+    Example
+    -------
+    >>> import torch
+    >>> check_finite(["a.wav"], torch.tensor([[0.5, 0.5]]))
+    >>> check_finite(["a.wav"], torch.tensor([[0.5, torch.nan]]))
+    Traceback (most recent call last):
+    ...
+    ser_brain.errors.InputError: a.wav gets posteriors that are not finite: ...
+    """
+    for name, row in zip(names, posteriors):
+        if not row.isfinite().all():
+            raise InputError(
+                f"{name} gets posteriors that are not finite: the model's "
+                "weights are damaged, or their training diverged; check them "
+                "with ser-brain verify."
+            )
