@@ -20,8 +20,8 @@ setup(
     package_data={
         "ser_brain": [
             "assets/**/*",
-            "evaluation/report/*.html",
-            "evaluation/report/*.css",
+            "reporting/*.html",
+            "reporting/*.css",
         ]
     },
     python_requires=">=3.10,<3.14",
@@ -36,7 +36,10 @@ setup(
         "safetensors>=0.4",
         "scikit-learn>=1.5",
         "numpy",
+        "pandas>=2.2",
         "scipy",
+        "statsmodels>=0.14",
+        "tabulate>=0.9",
         "filelock",
         "threadpoolctl",
         "fsspec",

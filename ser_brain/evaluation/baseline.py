@@ -73,7 +73,7 @@ def log_mel_baseline(manifest, folds, read):
     -------
     list of dict
         One row a tested clip, as
-        :func:`ser_brain.evaluation.outputs.write_predictions` takes them.
+        :func:`ser_brain.results.outputs.write_predictions` takes them.
 
     Example
     -------
