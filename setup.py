@@ -22,6 +22,8 @@ setup(
             "assets/**/*",
             "reporting/*.html",
             "reporting/*.css",
+            "reporting/*.yaml",
+            "reporting/*.mplstyle",
         ]
     },
     python_requires=">=3.10,<3.14",
@@ -44,6 +46,7 @@ setup(
         "threadpoolctl",
         "fsspec",
         "packaging",
+        "pyyaml",
         "soundfile>=0.12",
         "tqdm",
         "matplotlib>=3.8",

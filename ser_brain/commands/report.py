@@ -74,7 +74,9 @@ def run(arguments):
         )
     folders = arguments.folders
     output = arguments.output or folders[0] / "report"
-    report = write_report(folders, output, arguments.scale, arguments.resamples)
-    print(report.text)
-    print(report.page)
-    return INCOMPLETE if report.missing else COMPLETE
+    text, page, missing = write_report(
+        folders, output, arguments.scale, arguments.resamples
+    )
+    print(text)
+    print(page)
+    return INCOMPLETE if missing else COMPLETE

@@ -1,4 +1,4 @@
-"""Which plans a table of the paper consists of, and what they came to."""
+"""The plans that fill a table of the paper, and the table itself."""
 
 import dataclasses
 import shlex
@@ -19,19 +19,11 @@ from ser_brain.reporting.paper_tables import (
     share_name,
     systems_table,
 )
+from ser_brain.reporting.report_tables import OUTLIERS, REPEATS, notices
 
 HPARAMS = ROOT / "hparams"
 BATCH = "--adaptation_batch_seconds"
 CORPUS = {1: "IEMOCAP", 2: "SAVEE", 4: "IEMOCAP", 5: "IEMOCAP"}
-REPEATED = {
-    "all": "each run has an adaptation of its own",
-    "finetune": "the runs of a fold share one adaptation",
-}
-RULED = {
-    "rerun": "runs outside two standard deviations of their fold's mean were "
-    "discarded and run again with another seed",
-    "keep": "every run counts",
-}
 
 
 @dataclass(frozen=True)
@@ -54,7 +46,7 @@ class Part:
 
     @property
     def name(self):
-        """What people call it: ``TAPT``, or ``TAPT on 1/4``."""
+        """The part in words: ``TAPT``, or ``TAPT on 1/4``."""
         title = published.PROCEDURES[self.procedure]
         if self.share == 1:
             return title
@@ -200,21 +192,6 @@ def fold_scores(plan, fold):
     )
 
 
-def collect(parts):
-    """Scores of all cells.
-
-    Returns
-    -------
-    dict
-        (procedure, fold, share) -> Scores.
-    """
-    return {
-        (part.procedure, fold, part.share): fold_scores(part.plan, fold)
-        for part in parts
-        for fold in part.plan.folds
-    }
-
-
 def drawn_hours(parts):
     """Hours of training audio by share, as finished runs tell them."""
     return {
@@ -303,17 +280,20 @@ def filled(number, parts, overrides):
     lacks = lacking(parts)
     notes = [f"INCOMPLETE: {sentence}" for sentence in lacks]
     notes += [*discarded(parts), *plan_notes(plan, overrides)]
-    scores = collect(parts)
+    scores = {
+        (part.procedure, part.share if number == 4 else fold): fold_scores(
+            part.plan, fold
+        )
+        for part in parts
+        for fold in part.plan.folds
+    }
+    known = shown_as, plan.folds, scores, notes
     if number == 4:
-        by_share = {(p, share): one for (p, _, share), one in scores.items()}
-        table = data_size_table(shown_as, by_share, drawn_hours(parts), notes)
+        table = data_size_table(shown_as, scores, drawn_hours(parts), notes)
+    elif number == 5:
+        table = systems_table(*known)
     else:
-        by_fold = {(p, fold): one for (p, fold, _), one in scores.items()}
-        known = shown_as, plan.folds, by_fold, notes
-        if number == 5:
-            table = systems_table(*known)
-        else:
-            table = accuracy_table(number, CORPUS[number], *known)
+        table = accuracy_table(number, CORPUS[number], *known)
     if lacks:
         table = dataclasses.replace(table, title=f"{table.title}: INCOMPLETE")
     return table, lacks
@@ -336,20 +316,10 @@ def plan_notes(plan, overrides):
     outline = plan.outline
     notes = [
         "ours: mean ± standard deviation over the runs of each fold, "
-        f"{plan.runs} planned; repeat {plan.repeat}: {REPEATED[plan.repeat]}; "
-        f"outliers {plan.outliers}: {RULED[plan.outliers]}"
+        f"{plan.runs} planned; repeat {plan.repeat}: {REPEATS[plan.repeat]}; "
+        f"outliers {plan.outliers}: {OUTLIERS[plan.outliers]}",
+        *notices(outline.name, outline.scale),
     ]
-    if outline.scale.split("-")[0] != "full":
-        notes.append(
-            "nano scale: ours are figures of the small embedded models and of "
-            "few steps, so the difference does not compare methods"
-        )
-    if outline.mini:
-        notes.append(
-            f"{outline.name}: the embedded mini corpus in the layout of "
-            f"{outline.name.removeprefix('mini-')}, which is not configured; "
-            "its figures say nothing about emotion"
-        )
     if overrides:
         notes.append(f"settings of the command line: {shlex.join(overrides)}")
     return [*notes, f"paper: {published.SOURCE}"]

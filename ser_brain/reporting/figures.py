@@ -71,15 +71,14 @@ def runs_by_fold(analysis):
     figure = new_figure(WIDTH, 3.6)
     axes = figure.add_subplot()
     step = SLOT / len(analysis.procedures)
-    for number, procedure in enumerate(analysis.procedures):
-        colour, marker = SERIES[number % len(SERIES)]
+    for number, (procedure, series) in enumerate(_series(analysis)):
         row = analysis.published.get(procedure.name, {})
         for place, fold in enumerate(folds):
             left = place - SLOT / 2 + number * step
-            _strip(axes, procedure, fold, left, step, colour, marker)
+            _strip(axes, procedure, fold, left, step, *series)
             if fold in row:
                 ends = left, left + step
-                axes.hlines(row[fold], *ends, colour, "dashed", lw=1.2)
+                axes.hlines(row[fold], *ends, series[0], "dashed", lw=1.2)
     axes.axhline(100 * analysis.chance, color=GREY, lw=1, ls=":")
     for place, fold in enumerate(folds):
         if fold in (analysis.listeners or {}):

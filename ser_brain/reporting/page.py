@@ -51,11 +51,12 @@ def render_page(analysis, tables, pictures, warnings=()):
     )
     shown = {*tables, *filter(pictures.get, pictures), "protocol"}
     matrices = groupby(pictures["confusion"], attrgetter("group"))
+    told = notices(analysis.corpus, analysis.scale)
     style = (HERE / "style.css").read_text(encoding="utf-8")
     return environment.get_template("page.html").render(
         title=title(analysis),
         summary=_summary(analysis),
-        notices=[*notices(analysis), *warnings],
+        notices=[*told, *warnings],
         missing=analysis.missing,
         sections=[pair for pair in SECTIONS.items() if pair[0] in shown],
         tables=tables,

@@ -4,8 +4,9 @@ import base64
 import io
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
-from matplotlib import rc_context
+from matplotlib import rc_context, rc_params_from_file
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -23,30 +24,9 @@ SERIES = (
     ("#e69f00", "v"),
     ("#56b4e9", "P"),
 )
-STYLE = {
-    "axes.edgecolor": GREY,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.axisbelow": True,
-    "axes.labelcolor": INK,
-    "axes.labelsize": 9,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlesize": 9,
-    "figure.constrained_layout.use": True,
-    "figure.dpi": 200,
-    "font.size": 8,
-    "grid.alpha": 0.35,
-    "grid.color": GREY,
-    "grid.linewidth": 0.5,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "ser_brain",
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
+STYLE = rc_params_from_file(
+    Path(__file__).with_name("report.mplstyle"), use_default_template=False
+)
 # The page is dark where its reader's screen is; so is the ink then light.
 BY_SCREEN = (
     "<style>svg{--ink:" + INK + "}@media (prefers-color-scheme:dark){"

@@ -1,7 +1,5 @@
 """The report: run folders to a page, its tables and its pictures."""
 
-from typing import NamedTuple
-
 from tqdm import tqdm
 
 from ser_brain.errors import InputError
@@ -14,24 +12,6 @@ from ser_brain.reporting.report_tables import all_tables, report_markdown
 from ser_brain.results.checks import check_one_protocol
 from ser_brain.results.records import find_plans
 from ser_brain.results.runs import find_runs, find_unfinished
-
-
-class Report(NamedTuple):
-    """What was written.
-
-    Arguments
-    ---------
-    text : str
-        The tables as Markdown.
-    page : Path
-        The page.
-    missing : list of str
-        Sentences about what an unfinished plan lacks.
-    """
-
-    text: str
-    page: object
-    missing: list
 
 
 def write_report(folders, output, scale=None, resamples=5000):
@@ -50,7 +30,12 @@ def write_report(folders, output, scale=None, resamples=5000):
 
     Returns
     -------
-    Report
+    text : str
+        The tables as Markdown.
+    page : Path
+        The page.
+    missing : list of str
+        Sentences about what an unfinished plan lacks.
 
     Raises
     ------
@@ -76,7 +61,7 @@ def write_report(folders, output, scale=None, resamples=5000):
     page = output / "report.html"
     write_atomically(output / "report.md", text)
     write_atomically(page, render_page(analysis, tables, pictures))
-    return Report(text, page, missing)
+    return text, page, missing
 
 
 def _nothing(folders, scale, begun):

@@ -25,33 +25,40 @@ OUTLIERS = {
 }
 
 
-def notices(analysis):
+def notices(corpus, scale):
     """What a reader must know before any figure.
 
     Arguments
     ---------
-    analysis : Analysis
-        The numbers.
+    corpus, scale : str
+        Of the runs.
 
     Returns
     -------
     list of str
         Sentences; empty for full scale on a real corpus.
+
+    Example
+    -------
+    >>> notices("SAVEE", "full"), notices("SAVEE", "full-debug")
+    ([], ['These runs were cut short by --debug.'])
     """
     found = []
-    if analysis.scale.startswith("nano"):
+    kind = scale.split("-")[0]
+    if kind != "full":
         found.append(
-            "Nano scale: these are figures of the small embedded models, "
-            "which check the pipeline. They are not results of wav2vec 2.0 "
-            "base and do not compare with published figures."
+            f"{kind.capitalize()} scale: these are figures of the small "
+            "embedded models, which check the pipeline. They are not results "
+            "of wav2vec 2.0 base, and their difference from published figures "
+            "does not compare methods."
         )
-    if analysis.corpus.startswith("mini-"):
+    if corpus.startswith("mini-"):
         found.append(
-            f"{analysis.corpus} is the embedded mini corpus in the layout of "
-            f"{analysis.corpus.removeprefix('mini-')}: its figures say "
-            "nothing about emotion."
+            f"{corpus} is the embedded mini corpus in the layout of "
+            f"{corpus.removeprefix('mini-')}: its figures say nothing about "
+            "emotion."
         )
-    if "debug" in analysis.scale:
+    if "debug" in scale:
         found.append("These runs were cut short by --debug.")
     return found
 
@@ -159,38 +166,40 @@ def scores_table(analysis):
     return Table("Scores with intervals", head, rows, (note,))
 
 
+def _by_procedure(title, corner, names, analysis, cell, note):
+    """A table with one column per procedure, and a row for each name."""
+    procedures = analysis.procedures
+    rows = [[name, *(cell(p, name) for p in procedures)] for name in names]
+    return Table(title, [corner, *(p.title for p in procedures)], rows, (note,))
+
+
 def recall_table(analysis):
     """Recall of each class, pooled over folds."""
-    rows = [
-        [name]
-        + [
-            f"{percent(p.scores['recall'][place])} "
-            f"({interval(p.by_clip['recall'][:, place])})"
-            for p in analysis.procedures
-        ]
-        for place, name in enumerate(analysis.classes)
-    ]
+    classes = analysis.classes
+
+    def cell(procedure, name):
+        place = classes.index(name)
+        ends = interval(procedure.by_clip["recall"][:, place])
+        return f"{percent(procedure.scores['recall'][place])} ({ends})"
+
     note = (
         "Pooled over folds and runs; in brackets 95 % over clips. Chance is "
         f"{percent(analysis.chance)}."
     )
-    head = ["class", *[p.title for p in analysis.procedures]]
-    return Table("Recall by class (%)", head, rows, (note,))
+    title = "Recall by class (%)"
+    return _by_procedure(title, "class", classes, analysis, cell, note)
 
 
 def speaker_table(analysis):
     """UA of each speaker's clips."""
-    found = [p.speaker_accuracies() for p in analysis.procedures]
-    rows = [
-        [speaker, *[mean_deviation(f.get(speaker, [])) for f in found]]
-        for speaker in analysis.speakers
-    ]
-    return Table(
-        "Unweighted accuracy by speaker (%)",
-        ["speaker", *[p.title for p in analysis.procedures]],
-        rows,
-        ("Mean over runs ± sample deviation over runs.",),
-    )
+    found = {p.name: p.speaker_accuracies() for p in analysis.procedures}
+
+    def cell(procedure, speaker):
+        return mean_deviation(found[procedure.name].get(speaker, []))
+
+    note = "Mean over runs ± sample deviation over runs."
+    title, names = "Unweighted accuracy by speaker (%)", analysis.speakers
+    return _by_procedure(title, "speaker", names, analysis, cell, note)
 
 
 def comparison_table(analysis):
@@ -314,7 +323,8 @@ def report_markdown(analysis, tables):
         Ends with a newline.
     """
     lines = [f"## {title(analysis)}", ""]
-    lines += [f"**{sentence}**\n" for sentence in notices(analysis)]
+    told = notices(analysis.corpus, analysis.scale)
+    lines += [f"**{sentence}**\n" for sentence in told]
     if analysis.missing:
         lines += ["**INCOMPLETE:**", ""]
         lines += [f"- {sentence}" for sentence in analysis.missing] + [""]
