@@ -131,7 +131,7 @@ def check_devices():
         memory = f"{gpu.total_memory / 2**30:.0f} GiB"
         yield Finding(f"cuda:{number}", f"{gpu.name}, {memory}")
     if not gpus:
-        fix = "nano scale runs on the CPU; full scale wants a CUDA GPU"
+        fix = "nano scale runs on the CPU; full scale needs a CUDA GPU"
         yield Finding("gpu", "none that torch can use", fix)
 
 

@@ -6,7 +6,16 @@ import sys
 from ser_brain.errors import InputError
 
 COMPLETE, FAILED, INTERRUPTED = 0, 1, 130
-RAY_ONLY = ("address", "gpus_per_run", "cpus_per_run", "home")
+# What describes an engine: option, type, help.
+LOCAL_OPTIONS = (
+    ("workers", int, "runs at a time here (default: one per GPU, else one)"),
+)
+RAY_OPTIONS = (
+    ("address", str, "of the Ray cluster, else RAY_ADDRESS"),
+    ("gpus_per_run", float, "of a Ray node, for each run"),
+    ("cpus_per_run", float, "of a Ray node, for each run"),
+    ("home", str, "URL where Ray's results go if nodes share no file system"),
+)
 
 
 def add_plan_arguments(sub, runs):
@@ -63,21 +72,8 @@ def add_engine_arguments(sub):
         default="local",
         help="this machine (default), or a Ray cluster",
     )
-    sub.add_argument(
-        "--workers",
-        type=int,
-        help="runs at a time on this machine (default: one per GPU, else one)",
-    )
-    sub.add_argument("--address", help="of the Ray cluster, else RAY_ADDRESS")
-    for kind in ("gpus", "cpus"):
-        sub.add_argument(
-            f"--{kind}_per_run", type=float, help="of a Ray node, for each run"
-        )
-    sub.add_argument(
-        "--home",
-        metavar="URL",
-        help="Ray: where results go if nodes share no file system",
-    )
+    for name, kind, text in LOCAL_OPTIONS + RAY_OPTIONS:
+        sub.add_argument(f"--{name}", type=kind, help=text)
 
 
 def choose_engine(arguments, overrides=()):
@@ -110,23 +106,23 @@ def choose_engine(arguments, overrides=()):
     >>> choose_engine(parser.parse_args(["--address", "auto"]))
     Traceback (most recent call last):
     ...
-    ser_brain.errors.InputError: --address is of --engine ray: give both, ...
+    ser_brain.errors.InputError: --address is an option of --engine ray: ...
     """
-    given = {name: getattr(arguments, name) for name in RAY_ONLY}
-    given = {name: value for name, value in given.items() if value is not None}
+    values = {name: getattr(arguments, name) for name, _, _ in RAY_OPTIONS}
+    given = {name: one for name, one in values.items() if one is not None}
     if arguments.engine == "ray":
         from ser_brain.engines.ray_engine import RayEngine
 
         if arguments.workers is not None:
             raise InputError(
-                "--workers is of --engine local: on Ray the cluster decides, "
-                "by --cpus_per_run and --gpus_per_run."
+                "--workers is an option of --engine local: leave it out, and "
+                "give --cpus_per_run or --gpus_per_run."
             )
         return RayEngine(**given)
     if given:
         name = next(iter(given))
         raise InputError(
-            f"--{name} is of --engine ray: give both, or leave it out."
+            f"--{name} is an option of --engine ray: give both, or neither."
         )
     from ser_brain.engines.local import LocalEngine
 

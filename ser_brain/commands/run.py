@@ -86,7 +86,7 @@ def run(arguments):
 
 
 def summary(plan):
-    """What a plan has come to, in one sentence."""
+    """The state of a plan, in one sentence."""
     record = plan.record()
     counting = len(plan.counting())
     told = f"{counting - len(plan.missing())} of {counting} runs finished"

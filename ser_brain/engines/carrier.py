@@ -1,4 +1,4 @@
-"""What of a run is carried home, and when."""
+"""Which parts of a run are copied to the home, and when."""
 
 import logging
 
@@ -20,7 +20,7 @@ ADAPTATION = {
 
 
 class Carrier:
-    """Takes a run from home and brings it back as it goes on.
+    """Copies a run from the home, and back while it makes progress.
 
     Arguments
     ---------
@@ -38,7 +38,7 @@ class Carrier:
             self.home.pull(part)
 
     def send_checkpoints(self):
-        """Brings home what changed; a fault of the store can wait."""
+        """Copies what has changed; an error of the store is only logged."""
         try:
             for part in self.stages:
                 self.home.push(part)
@@ -46,19 +46,19 @@ class Carrier:
             logger.warning(f"{self.home.url} was not reached: {error}")
 
     def send_all(self):
-        """Brings home all there is.
+        """Copies everything to the home.
 
         Raises
         ------
         OSError
-            Where the store fails.
+            If the store fails.
         """
         for part in (*self.stages, self.folder):
             self.home.push(part)
 
 
 def fetch_results(run, url):
-    """Takes a finished run from home: its files and its classifier.
+    """Copies a finished run from the home: its files and its classifier.
 
     Arguments
     ---------
@@ -70,7 +70,7 @@ def fetch_results(run, url):
     Returns
     -------
     bool
-        Whether the home has them, whole.
+        Whether the home has all of them.
     """
     home = Home(url)
     parts = [classifier_part(run), Part(run.folder, _place(run.folder), False)]
@@ -115,7 +115,7 @@ def classifier_part(run):
 
 
 def adaptation_seed(run):
-    """The seed whose adaptation a run takes; its own unless told."""
+    """The seed whose adaptation a run uses; by default its own."""
     words = list(run.overrides)
     if "--adaptation_seed" in words:
         return words[words.index("--adaptation_seed") + 1]

@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ser_brain.engines.process import start, stop
 from ser_brain.engines.runs import Outcome, last_error
@@ -10,6 +12,7 @@ from ser_brain.errors import InputError
 POLL_SECONDS = 0.2
 
 
+@dataclass
 class LocalEngine:
     """Carries out runs on this machine, some at a time.
 
@@ -19,8 +22,8 @@ class LocalEngine:
         Runs at a time. By default one per GPU, or one on the CPU.
     devices : sequence of str, optional
         GPUs as CUDA_VISIBLE_DEVICES names them; by default all that are
-        visible. Runs are spread over them. With none, what the command line
-        says holds, and the CPU's threads are divided among the runs.
+        visible. Runs are spread over them. With an empty list, the command
+        line decides, and the CPU's threads are divided among the runs.
 
     Raises
     ------
@@ -33,17 +36,18 @@ class LocalEngine:
     {'CUDA_VISIBLE_DEVICES': '1'}
     """
 
-    def __init__(self, workers=None, devices=None):
-        self.devices = visible_devices() if devices is None else list(devices)
-        default = max(1, len(self.devices))
-        self.workers = default if workers is None else workers
+    workers: int | None = None
+    devices: Sequence[str] | None = None
+
+    def __post_init__(self):
+        if self.devices is None:
+            self.devices = visible_devices()
+        if self.workers is None:
+            self.workers = max(1, len(self.devices))
         if self.workers < 1:
             raise InputError(
-                f"--workers is {workers}: give the number of runs at a time."
+                f"--workers is {self.workers}: give 1 or more runs at a time."
             )
-
-    def __repr__(self):
-        return f"LocalEngine(workers={self.workers}, devices={self.devices})"
 
     def environment(self, slot):
         """Variables of the run in a slot, from 0 to workers - 1."""

@@ -1,4 +1,4 @@
-"""A run's process, which does not outlive the one that started it."""
+"""The process of a run, which ends with the process that started it."""
 
 import ctypes
 import os
@@ -16,9 +16,9 @@ LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 def start(run, environment=None):
     """Starts a run in a process group of its own.
 
-    What it says is appended to the run's ``process.log``. On Linux the
-    kernel kills it when the process that started it dies, by whatever
-    means; elsewhere ``kill -9`` of that one leaves it.
+    Its output is appended to the run's ``process.log``. On Linux the kernel
+    kills it when the process that started it dies for any reason; elsewhere
+    it survives a ``kill -9`` of that process.
 
     Arguments
     ---------

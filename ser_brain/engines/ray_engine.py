@@ -40,12 +40,13 @@ CARRIED = ("HF_HOME", "HF_HUB_OFFLINE") + tuple(
 )
 
 
+@dataclasses.dataclass
 class RayEngine:
     """Carries out runs on an existing Ray cluster.
 
-    All its machines have this checkout and its environment at the same
-    path. The working folder too, unless ``home`` is given, has to be the
-    same one on all of them, on a common file system.
+    All its machines have this checkout and its environment at the same path.
+    Unless ``home`` is given, they also share the working folder on a common
+    file system.
 
     Arguments
     ---------
@@ -75,31 +76,28 @@ class RayEngine:
     ser_brain.errors.InputError: --gpus_per_run is 4: a run uses one GPU ...
     """
 
-    def __init__(
-        self,
-        address=None,
-        gpus_per_run=None,
-        cpus_per_run=1,
-        home=None,
-        retries=3,
-    ):
-        if gpus_per_run is not None and not 0 <= gpus_per_run <= 1:
+    address: str | None = None
+    gpus_per_run: float | None = None
+    cpus_per_run: float = 1
+    home: str | None = None
+    retries: int = 3
+
+    def __post_init__(self):
+        gpus, cpus = self.gpus_per_run, self.cpus_per_run
+        if gpus is not None and not 0 <= gpus <= 1:
             raise InputError(
-                f"--gpus_per_run is {gpus_per_run:g}: a run uses one GPU or a "
-                "share of one, so give 0 to 1; for one run on several GPUs "
-                "see torchrun in docs/clusters.md."
+                f"--gpus_per_run is {gpus:g}: a run uses one GPU or a share of "
+                "one, so give 0 to 1; for one run on several GPUs see torchrun "
+                "in docs/clusters.md."
             )
-        if not cpus_per_run > 0:
+        if not cpus > 0:
             raise InputError(
-                f"--cpus_per_run is {cpus_per_run:g}: give more than 0, as 1."
+                f"--cpus_per_run is {cpus:g}: give more than 0, as 1."
             )
-        self.address = address or os.environ.get("RAY_ADDRESS") or "auto"
-        self.gpus_per_run = gpus_per_run
-        self.cpus_per_run = cpus_per_run
-        self.home = home
-        self.retries = retries
-        if home is not None:
-            Home(home).check()
+        default = os.environ.get("RAY_ADDRESS") or "auto"
+        self.address = self.address or default
+        if self.home is not None:
+            Home(self.home).check()
 
     def execute(self, runs):
         """Carries out runs, as many at a time as the cluster has room for.
@@ -138,9 +136,8 @@ class RayEngine:
     def _choose_resources(self, ray):
         """What a run takes, checked against what there is."""
         nodes = alive_nodes(ray)
-        gpus = self.gpus_per_run
-        if gpus is None:
-            gpus = int(any(node.get("GPU", 0) >= 1 for node in nodes))
+        some = any(node.get("GPU", 0) >= 1 for node in nodes)
+        gpus = int(some) if self.gpus_per_run is None else self.gpus_per_run
         chosen = {"num_gpus": gpus, "num_cpus": self.cpus_per_run}
         check_room(nodes, **chosen)
         return chosen

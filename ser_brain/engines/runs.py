@@ -1,4 +1,4 @@
-"""One run of a plan, what became of it, and who carries it out."""
+"""One run of a plan, how it ended, and the interface of an engine."""
 
 import signal
 import sys
@@ -11,7 +11,7 @@ from ser_brain.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 LOG = "process.log"
-# A sentence of ours begins so; the log's end holds it, or a traceback.
+# How an InputError is printed. The end of the log has it, or a traceback.
 TOLD = "error: "
 TAIL_BYTES = 20_000
 
@@ -55,12 +55,12 @@ class Run:
 
     @property
     def name(self):
-        """What people call it: ``fold DC, seed 2``."""
+        """The run in words: ``fold DC, seed 2``."""
         return f"fold {self.fold}, seed {self.seed}"
 
     @property
     def log(self):
-        """The file that its process writes what it says to."""
+        """The file that its process writes its output to."""
         return self.folder / LOG
 
     def command(self):
@@ -80,9 +80,9 @@ class Outcome:
     run : Run
         The run.
     returncode : int
-        Of its process; 0 is well, below 0 is the signal that ended it.
+        Of its process; 0 for success, negative for the signal that ended it.
     error : str
-        What went wrong, in a sentence; empty where all is well.
+        What went wrong, in one sentence; empty if nothing did.
     seconds : float
         Wall time of the process.
     """
@@ -159,7 +159,7 @@ def recipe_folder(recipe):
 
 
 def find_recipe(recipe, yaml):
-    """What a user means by a recipe.
+    """The recipe and procedure that a user asks for.
 
     Arguments
     ---------
@@ -204,12 +204,12 @@ def find_recipe(recipe, yaml):
 
 
 def last_error(log, returncode):
-    """What a process that ended badly said last.
+    """The last message of a process that failed.
 
     Arguments
     ---------
     log : Path
-        What it wrote.
+        Its output.
     returncode : int
         As subprocess has it.
 
@@ -238,8 +238,5 @@ def last_error(log, returncode):
 
 def _last_lines(log):
     """The lines at the end of a log, without empty ones."""
-    with log.open("rb") as stream:
-        stream.seek(0, 2)
-        stream.seek(max(0, stream.tell() - TAIL_BYTES))
-        text = stream.read().decode("utf-8", errors="replace")
+    text = log.read_bytes()[-TAIL_BYTES:].decode("utf-8", errors="replace")
     return [line.strip() for line in text.splitlines() if line.strip()]

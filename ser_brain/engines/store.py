@@ -1,12 +1,12 @@
-"""Run folders carried to a store that all machines reach, and back.
+"""Copies run folders to a store that all machines reach, and back.
 
-Machines without a common file system meet at a *home*: any URL that fsspec
-opens. What is carried is a part of a run folder: the folder's own files, or
-one stage. A part at home lies under the names it has in the run folder, so
-that a home on a disk is read like any results folder; beside its files lies
-a list of them with their hashes, written last. Only what that list vouches
-for is taken back, so that a machine that dies while it sends spoils nothing:
-the state before still holds, or the stage begins anew.
+Machines without a common file system share a *home*: any URL that fsspec can
+open. The unit of a copy is a part of a run folder: the folder's own files, or
+one stage. At home, the files of a part have the same names as in the run
+folder, so that a home on a disk can be read like any results folder. Beside
+them lies a list of the files and their hashes, which is written last. Only
+files that match the list are copied back. If a machine dies while it sends,
+the state before remains valid, or the stage starts again.
 """
 
 import contextlib
@@ -25,15 +25,15 @@ from ser_brain.errors import InputError
 
 LIST = ".home.json"
 BLOCK = 2**22
-# Stores in which a file that is being written can be read, and a rename
-# replaces. Object stores show a file when it is whole; in any other, the
-# hashes alone tell.
+# Stores in which others can read a file while it is being written, and in which
+# a rename replaces the old one. Object stores show only complete files; in any
+# other store, only the hashes tell whether a file is complete.
 RENAMES = {"file", "sftp"}
 
 
 @dataclass(frozen=True)
 class Part:
-    """What is carried as one: whole, or not at all.
+    """Files that are copied together: all of them, or none.
 
     Arguments
     ---------
@@ -42,7 +42,7 @@ class Part:
     place : str
         Its path below the home.
     is_stage : bool
-        A stage is taken with all that is in it; of a run folder, the stages
+        A stage is copied with everything in it. The stages of a run folder
         are parts of their own.
     """
 
@@ -53,24 +53,20 @@ class Part:
     def files(self):
         """Its files: name to size and time of change.
 
-        What is half written (hidden, or a checkpoint without its name) is
-        left out, and so are locks.
+        Incomplete files (hidden, or checkpoints without their final name)
+        and locks are left out.
         """
         found = {}
         for root, folders, names in os.walk(self.folder):
-            at_top = Path(root) == self.folder
-            folders[:] = [
-                name
-                for name in folders
-                if not name.startswith((".", "partial+"))
-                and not (name == "save" and at_top and not self.is_stage)
-            ]
+            if Path(root) == self.folder and not self.is_stage:
+                folders[:] = [name for name in folders if name != "save"]
+            incomplete = (".", "partial+")
+            folders[:] = [f for f in folders if not f.startswith(incomplete)]
             for name in names:
-                path = Path(root, name)
                 if not name.startswith(".") and not name.endswith(".lock"):
-                    state = path.stat()
-                    key = path.relative_to(self.folder).as_posix()
-                    found[key] = (state.st_size, state.st_mtime_ns)
+                    path = Path(root, name)
+                    state = path.stat().st_size, path.stat().st_mtime_ns
+                    found[path.relative_to(self.folder).as_posix()] = state
         return found
 
 
@@ -86,7 +82,7 @@ class Home:
     Raises
     ------
     InputError
-        If nothing here can open such a URL.
+        If no installed package can open such a URL.
 
     Example
     -------
@@ -118,12 +114,12 @@ class Home:
         protocol = self.store.protocol
         names = {protocol} if isinstance(protocol, str) else set(protocol)
         self._renames = bool(names & RENAMES)
-        # What this process knows to lie there: the hashes of a part's files,
-        # and the state of each when it was carried.
+        # What this process knows about the home: the hashes of a part's files,
+        # and the state of each file when it was copied.
         self._known, self._states = {}, {}
 
     def check(self):
-        """Writes and removes a small file, so that a fault is told early.
+        """Writes and removes a small file, so that errors appear early.
 
         Raises
         ------
@@ -136,19 +132,19 @@ class Home:
             self.store.pipe_file(probe, b"probe")
             self.store.rm_file(probe)
         except Exception as error:
-            # Each store has exceptions of its own.
+            # Each kind of store has its own exceptions.
             raise InputError(
                 f"--home {self.url} cannot be written ({_reason(error)}): "
-                "check the URL and the rights."
+                "check the URL and the permissions."
             ) from error
 
     def push(self, part):
-        """Brings a part home, if it has changed.
+        """Copies a part to the home, if it has changed.
 
         Arguments
         ---------
         part : Part
-            May be written to meanwhile; it then stays at home as it was.
+            If it is written to meanwhile, the home keeps the old state.
 
         Returns
         -------
@@ -177,7 +173,7 @@ class Home:
         return True
 
     def _send_all(self, part, states, old):
-        """Brings home what has changed; the hashes of all files."""
+        """Copies what has changed; returns the hashes of all files."""
         sent = self._states.get(part, {})
         return {
             name: old[name]
@@ -187,10 +183,10 @@ class Home:
         }
 
     def _clear(self, part, old, new):
-        """Removes from home what the part no longer has."""
+        """Removes from the home what the part no longer has."""
         gone = old.keys() - new.keys()
         if "done.json" in new:
-            # Also what a machine sent that died before it wrote the list.
+            # Also files from a machine that died before it wrote the list.
             top = self._path(part, "")
             self.store.invalidate_cache()
             found = {path.rpartition(top)[2] for path in self.store.find(top)}
@@ -201,19 +197,19 @@ class Home:
                 self.store.rm_file(self._path(part, name))
 
     def pull(self, part):
-        """Takes a part from home.
+        """Copies a part from the home.
 
-        A stage at which a process of this machine works is left to it.
+        A stage that a process of this machine is working on is left alone.
 
         Arguments
         ---------
         part : Part
-            Where it goes to; a stage's folder is replaced.
+            The destination; a stage's folder is replaced.
 
         Returns
         -------
         bool
-            Whether the home has it, whole.
+            Whether the home has all of it.
         """
         try:
             text = self.store.cat_file(self._path(part, LIST))
@@ -230,7 +226,7 @@ class Home:
             return False
 
     def _replace(self, part, hashes):
-        """A stage, fetched beside and put in place when it is whole."""
+        """Fetches a stage into a temporary folder, then puts it in place."""
         beside = part.folder.with_name(f".{part.folder.name}.{os.getpid()}")
         try:
             if not self._fetch_all(part, hashes, beside):
@@ -246,14 +242,14 @@ class Home:
         return f"{self.base}/{part.place}/{name}"
 
     def _send(self, part, name):
-        """Brings one file home; its hash."""
+        """Copies one file to the home; returns its hash."""
         digest = hashlib.sha256()
         with (part.folder / name).open("rb") as stream:
             self._write(part, name, _blocks(stream, digest))
         return digest.hexdigest()
 
     def _write(self, part, name, blocks):
-        """A file at home, under its name only when it is whole."""
+        """Writes a file at home, under its name only when it is complete."""
         path = self._path(part, name)
         folder, _, last = path.rpartition("/")
         self.store.makedirs(folder, exist_ok=True)
@@ -265,7 +261,7 @@ class Home:
             self.store.mv(first, path)
 
     def _fetch_all(self, part, hashes, folder):
-        """Takes what is whole; whether all is."""
+        """Fetches every file; returns whether all are complete."""
         return all(
             [
                 self._fetch(self._path(part, name), folder / name, wanted)
@@ -274,7 +270,7 @@ class Home:
         )
 
     def _fetch(self, source, path, wanted):
-        """Takes one file; whether it is the one that the list means."""
+        """Fetches one file; returns whether it has the hash in the list."""
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         digest = hashlib.sha256()
@@ -295,7 +291,7 @@ class Home:
 
 
 def lock_of(stage):
-    """The lock that a process holds while it works at a stage."""
+    """The lock that a process holds while it works on a stage."""
     return stage.with_name(f"{stage.name}.lock")
 
 

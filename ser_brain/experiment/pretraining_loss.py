@@ -1,4 +1,4 @@
-"""Table 3: how foreign a corpus is to an unadapted wav2vec 2.0.
+"""Table 3: pretraining loss of an unadapted wav2vec 2.0 on a corpus.
 
 The loss is wav2vec 2.0's own pretraining loss, in evaluation mode (no
 dropout, the hardest code of the quantizer), one clip at a time. Of a clip it
@@ -40,7 +40,7 @@ def find_clips(folder):
     -------
     dict
         Path below the folder, with slashes -> path; sorted. Files whose
-        names begin with a dot are litter of file managers.
+        names begin with a dot are skipped: file managers create them.
 
     Raises
     ------

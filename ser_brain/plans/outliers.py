@@ -1,9 +1,9 @@
-"""The paper's rule for runs that went astray (Chen and Rudnicky, Section 4).
+"""The paper's rule for outlying runs (Chen and Rudnicky, Section 4).
 
 A run whose score lies outside two standard deviations of its fold's mean
-over its runs is discarded and run again with a fresh seed. The rule flatters:
-of runs that are bad by chance it drops some, so figures with and without it
-are reported beside each other.
+over its runs is discarded and run again with a new seed. The rule favours
+high scores, because it drops some of the runs that are bad by chance. Figures
+with and without it are therefore reported beside each other.
 """
 
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class Selection:
     seeds : tuple of int
         As many as planned; some may still have to be run.
     discarded : tuple of Discarded
-        What was taken out, in order.
+        The runs that the rule discarded, in order.
     """
 
     seeds: tuple[int, ...]

@@ -3,6 +3,7 @@
 import dataclasses
 from collections import Counter
 from contextlib import closing
+from operator import itemgetter
 
 from tqdm import tqdm
 
@@ -123,7 +124,7 @@ class Plan:
         return PlannedRun(run, tuple(chain(outline)))
 
     def selection(self, fold):
-        """The runs of a fold that count, by the results there are.
+        """The runs of a fold that count, by the results so far.
 
         Returns
         -------
@@ -134,9 +135,9 @@ class Plan:
         scores = {}
         while True:
             chosen = select(scores, self.runs, rounds)
-            unknown = [self.planned(fold, seed) for seed in chosen.seeds
-                       if seed not in scores]  # fmt: skip
-            ended = [one for one in unknown if one.finished]
+            unknown = [s for s in chosen.seeds if s not in scores]
+            ended = [self.planned(fold, seed) for seed in unknown]
+            ended = [one for one in ended if one.finished]
             if not ended:
                 return chosen
             scores |= {one.run.seed: one.metrics["UA"] for one in ended}
@@ -147,17 +148,12 @@ class Plan:
         Returns
         -------
         list of PlannedRun
-            Runs that share an adaptation are of one fold: with the folds in
-            turn they wait for each other least.
+            The folds take turns: runs of one fold may share an adaptation,
+            and so they wait for each other as little as possible.
         """
-        seeds = [self.selection(fold).seeds for fold in self.folds]
-        names = [
-            (place, seed, fold)
-            for fold, chosen in zip(self.folds, seeds)
-            for place, seed in enumerate(chosen)
-        ]
-        names.sort(key=lambda name: name[:2])
-        return [self.planned(fold, seed) for _, seed, fold in names]
+        names = [[(s, f) for s in self.selection(f).seeds] for f in self.folds]
+        turns = [sorted(turn, key=itemgetter(0)) for turn in zip(*names)]
+        return [self.planned(f, seed) for turn in turns for seed, f in turn]
 
     def missing(self):
         """Runs that have to be run, in the order to begin with them.
@@ -169,17 +165,17 @@ class Plan:
         return [one.run for one in self.counting() if not one.finished]
 
     def run(self, engine):
-        """Runs what is missing, and again where the rule says so.
+        """Runs what is missing, and replacements of discarded runs.
 
         Arguments
         ---------
         engine : Engine
-            Where.
+            Carries out the runs.
 
         Returns
         -------
         list of Outcome
-            Runs that failed. Each is tried once; the others go on.
+            Runs that failed. Each is tried once; the other runs continue.
 
         Raises
         ------

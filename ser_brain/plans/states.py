@@ -1,7 +1,8 @@
 """A planned run and what its folder says about it, without starting it."""
 
-import statistics
 from dataclasses import dataclass
+
+import pandas
 
 from ser_brain.engines.runs import Run
 from ser_brain.experiment.stage import Stage
@@ -91,13 +92,11 @@ def seconds_left(runs):
     finished = [run for run in runs if run.finished]
     if not finished:
         return None
-    measured = {}
-    for run in finished:
-        for name, seconds in run.metrics["wall_seconds"].items():
-            measured.setdefault(name, []).append(seconds)
+    times = [run.metrics["wall_seconds"] for run in finished]
+    measured = pandas.DataFrame(times).mean()
     # By folder: several runs may wait for one stage.
     waiting = {
-        stage.folder: statistics.mean(measured[stage.name])
+        stage.folder: float(measured[stage.name])
         for run in runs
         if not run.finished
         for stage in run.stages
