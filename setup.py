@@ -20,8 +20,10 @@ setup(
     package_data={
         "ser_brain": [
             "assets/**/*",
-            "evaluation/report/*.html",
-            "evaluation/report/*.css",
+            "reporting/*.html",
+            "reporting/*.css",
+            "reporting/*.yaml",
+            "reporting/*.mplstyle",
         ]
     },
     python_requires=">=3.10,<3.14",
@@ -36,11 +38,15 @@ setup(
         "safetensors>=0.4",
         "scikit-learn>=1.5",
         "numpy",
+        "pandas>=2.2",
         "scipy",
+        "statsmodels>=0.14",
+        "tabulate>=0.9",
         "filelock",
         "threadpoolctl",
         "fsspec",
         "packaging",
+        "pyyaml",
         "soundfile>=0.12",
         "soxr>=0.5",
         "tqdm",

@@ -20,8 +20,8 @@ import torch
 from common import write_report
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
+from ser_brain.commands.predict import audio_files
 from ser_brain.inference import EmotionRecognizer, save_classifier
-from ser_brain.inference.command import audio_files
 from ser_brain.lobes.wav2vec2 import Wav2Vec2
 from ser_brain.nnet.heads import UtteranceHead
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from common import RESULTS, ROOT
 from matplotlib import rc_context
 
-from ser_brain.evaluation.report.pictures import (
+from ser_brain.reporting.pictures import (
     GREY,
     SERIES,
     STYLE,

@@ -21,33 +21,40 @@ ROOT = DOCS.parent
 LEVELS = (
     ("recipes", "cli"),
     ("commands",),
-    ("protocol", "doctor"),
-    ("experiment",),
-    ("brains", "inference"),
-    ("dataio",),
+    ("plans",),
+    ("experiment", "engines"),
+    ("brains", "inference", "reporting"),
+    ("dataio", "results"),
     ("evaluation", "lobes"),
     ("clustering", "nnet", "corpora"),
     ("assets",),
     ("files",),
     ("errors",),
 )
-# Their arrows downwards are not drawn, but for those to experiment: these rooms
-# wire the ones below them together, and every room may import files and errors.
-WIRING = {"commands", "protocol", "experiment"}
+# These rooms wire the ones below them together: of their arrows, those to
+# their nearest neighbours are drawn. Every room may import files and errors.
+WIRING = {"commands", "plans", "experiment"}
+NEIGHBOURS = {
+    ("commands", "plans"),
+    ("plans", "engines"),
+    ("plans", "experiment"),
+}
 COMMON = {"files", "errors"}
 
 # Centre of each room (x, y) and what it is for.
 ROOMS = {
     "recipes": (1.7, 9.6, "a procedure on a corpus"),
-    "cli": (8.3, 11.2, "the command ser-brain"),
-    "commands": (8.3, 9.6, "one file a sub-command"),
-    "protocol": (5.0, 9.6, "folds x runs, engines"),
-    "doctor": (11.7, 9.6, "what is installed"),
-    "brains": (1.7, 6.4, "one Brain an objective"),
+    "cli": (5.0, 11.2, "the command ser-brain"),
+    "commands": (8.3, 11.2, "one file per sub-command"),
+    "plans": (8.3, 9.6, "folds x runs, outlier rule"),
+    "engines": (11.7, 9.6, "processes, Ray, a store"),
+    "brains": (1.7, 6.4, "one Brain per objective"),
     "inference": (8.3, 6.4, "a trained run on new audio"),
+    "reporting": (11.7, 6.4, "tables, drawings, the page"),
     "dataio": (5.0, 5.4, "manifest to batches"),
+    "results": (11.7, 5.0, "run folders as tables"),
     "lobes": (5.0, 3.6, "wav2vec 2.0, Whisper"),
-    "evaluation": (11.7, 5.2, "metrics, tables, figures"),
+    "evaluation": (11.7, 3.6, "metrics, intervals, tests"),
     "clustering": (1.7, 1.8, "k-means, pseudo-labels"),
     "nnet": (5.0, 1.8, "pooling, heads, masks, losses"),
     "corpora": (8.3, 1.8, "files, labels, folds"),
@@ -56,17 +63,16 @@ ROOMS = {
 WHOLE_WIDTH = (12.8, 0.8)
 COLOURS = {
     "cli": "#1b7837",
-    "doctor": "#1b7837",
     "brains": "#2166ac",
     "inference": "#8c2d8c",
 }
 # Arrows that would run through the room between are bent around it.
 BENDS = {
     ("recipes", "corpora"): -0.2,
-    ("cli", "inference"): -0.25,
     ("brains", "nnet"): 0.3,
     ("inference", "nnet"): -0.3,
-    ("doctor", "assets"): -0.25,
+    ("reporting", "evaluation"): -0.9,
+    ("engines", "corpora"): 0.03,
 }
 PLAIN = "#222222"
 
@@ -200,8 +206,8 @@ def draw_rooms():
     common = "for every room but nnet and lobes, which stand alone"
     draw_box(axes, (middle, -1.0), "files, errors", common, WHOLE_WIDTH)
     for source, target in sorted(imports()):
-        wires = source in WIRING and target != "experiment"
-        if not (wires or target in COMMON):
+        far = source in WIRING and (source, target) not in NEIGHBOURS
+        if not (far or target in COMMON):
             bend = BENDS.get((source, target), 0.0)
             colour = COLOURS.get(source, PLAIN)
             draw_arrow(axes, boxes, source, target, colour, bend)

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser_brain import cli, doctor
+from ser_brain import cli
+from ser_brain.commands import doctor
 from ser_brain.inference import EmotionRecognizer, save_classifier
 from ser_brain.lobes.wav2vec2 import Wav2Vec2
 from ser_brain.nnet.heads import UtteranceHead

@@ -58,6 +58,8 @@ PUBLIC = [
     "evaluation.metrics.weighted_accuracy",
     "evaluation.metrics.macro_f1",
     "evaluation.metrics.confusion",
+    "results.load",
+    "results.load_runs",
     "inference.EmotionRecognizer.from_run",
     "inference.EmotionRecognizer.classify_file",
     "inference.EmotionRecognizer.classify_batch",

@@ -1,1 +1,25 @@
-"""Sub-commands of ``ser-brain``: arguments and printing, one file each."""
+"""Sub-commands of ``ser-brain``: arguments and printing, one file each.
+
+A command is a module of this package that is named in ``COMMANDS``. It has
+
+- ``HELP``, its line in ``ser-brain --help``;
+- ``add_arguments(sub)``, which adds its arguments to its own parser;
+- ``run(arguments)``, which does the work and returns the exit code;
+- ``TAKES_SETTINGS = True``, if words that it does not know are settings of
+  the recipes; ``run`` finds them in ``arguments.overrides``.
+
+What a command needs it imports in ``run``, so that ``--help`` is quick and
+the doctor can look at a broken installation.
+"""
+
+# In the order of ser-brain --help.
+COMMANDS = (
+    "doctor",
+    "predict",
+    "verify",
+    "train",
+    "baseline",
+    "run",
+    "table",
+    "report",
+)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from ser_brain.errors import InputError
 
+HELP = "log-mel and logistic regression, all folds"
+
 
 def add_arguments(sub):
     """Add the command's arguments.

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from ser_brain.errors import InputError
 
+HELP = "a table of labelled clips to a cross-validated model"
+TAKES_SETTINGS = True
 INTERRUPTED = 130
 # What the command itself decides of each run.
 OWN = ("--manifest", "--fold", "--fold_by", "--results", "--data_folder")

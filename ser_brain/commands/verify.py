@@ -2,6 +2,7 @@
 
 from ser_brain.errors import InputError
 
+HELP = "whether a model's files are whole and work"
 SECONDS = 1  # of noise that is classified
 
 

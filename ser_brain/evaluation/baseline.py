@@ -72,8 +72,8 @@ def log_mel_baseline(manifest, folds, read):
     Returns
     -------
     list of dict
-        One row a tested clip, as
-        :func:`ser_brain.evaluation.outputs.write_predictions` takes them.
+        One row per tested clip, as
+        :func:`ser_brain.results.outputs.write_predictions` takes them.
 
     Example
     -------
@@ -109,20 +109,16 @@ def log_mel_baseline(manifest, folds, read):
         posteriors = model.predict_proba([features[id] for id in fold.test])
         for id, shares in zip(fold.test, posteriors):
             shares = dict(zip(model.classes_.tolist(), shares.tolist()))
-            rows.append(_row(id, manifest[id], name, shares))
+            row = {
+                "id": id,
+                "speaker": manifest[id]["speaker"],
+                "fold": name,
+                "label": manifest[id]["emotion"],
+                "prediction": max(shares, key=shares.get),
+                "posteriors": shares,
+            }
+            rows.append(row)
     return rows
-
-
-def _row(id, item, fold, posteriors):
-    """One line of predictions.csv."""
-    return {
-        "id": id,
-        "speaker": item["speaker"],
-        "fold": fold,
-        "label": item["emotion"],
-        "prediction": max(posteriors, key=posteriors.get),
-        "posteriors": posteriors,
-    }
 
 
 def accuracy_by_fold(rows):

@@ -6,7 +6,8 @@ speakers.
 """
 
 import numpy as np
-from scipy.stats import binomtest
+from statsmodels.stats.contingency_tables import mcnemar as mcnemar_test
+from statsmodels.stats.multitest import multipletests
 
 CHUNK = 1000  # sign patterns at once: bounds the memory
 EXACT_CLIPS = 13  # all 2**13 patterns are fewer than the usual resamples
@@ -60,6 +61,8 @@ def randomisation_test(contributions, resamples=10000, seed=0):
     clips and are not new evidence about other clips. With up to 13 clips
     that add anything, all patterns of signs are counted and p is exact;
     beyond, patterns are drawn and p is (1 + as extreme) / (1 + drawn).
+    ``scipy.stats.permutation_test`` computes the same, but draws the patterns
+    from another stream, which would change published p values.
 
     Arguments
     ---------
@@ -123,11 +126,8 @@ def mcnemar(first, second):
     """
     only_first = int((first & ~second).sum())
     only_second = int((second & ~first).sum())
-    differing = only_first + only_second
-    if not differing:
-        return 0, 0, 1.0
-    p = float(binomtest(only_first, differing).pvalue)
-    return only_first, only_second, p
+    counts = [[0, only_first], [only_second, 0]]
+    return only_first, only_second, float(mcnemar_test(counts).pvalue)
 
 
 def holm(p_values):
@@ -139,7 +139,7 @@ def holm(p_values):
     Arguments
     ---------
     p_values : sequence of float
-        One value a comparison.
+        One value per comparison.
 
     Returns
     -------
@@ -151,10 +151,7 @@ def holm(p_values):
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
     """
-    values = np.asarray(p_values, dtype=float)
-    order = np.argsort(values, kind="stable")
-    factors = np.arange(len(values), 0, -1)
-    raised = np.maximum.accumulate(values[order] * factors)
-    corrected = np.empty_like(raised)
-    corrected[order] = np.minimum(raised, 1)
-    return corrected.tolist()
+    # statsmodels refuses to correct nothing.
+    if not len(p_values):
+        return []
+    return multipletests(p_values, method="holm")[1].tolist()

@@ -8,7 +8,8 @@ all their clips. All runs of a fold test the same clips, so a clip is drawn
 with what all runs said about it.
 
 Nothing is computed clip by clip in Python: a resample is a row of weights,
-and a matrix product turns all rows into counts at once.
+and a matrix product turns all rows into counts at once. scipy's ``bootstrap``
+knows neither folds nor speakers, and scores one resample at a time.
 """
 
 from dataclasses import dataclass
@@ -210,8 +211,8 @@ def bootstrap(folds, n_classes, by="clip", resamples=5000, seed=0, level=0.95):
     Returns
     -------
     dict
-        UA, WA, macro_f1: (low, high) as fractions; recall: one such pair a
-        class, shape (2, classes).
+        UA, WA, macro_f1: (low, high) as fractions; recall: one such pair
+        per class, shape (2, classes).
 
     Raises
     ------

@@ -24,11 +24,11 @@ from ser_brain.corpora import (
 from ser_brain.corpora.mini import default_target, unpack_mini
 from ser_brain.dataio.audio import RESAMPLER
 from ser_brain.errors import InputError
-from ser_brain.evaluation.outputs import COLUMNS
 from ser_brain.experiment.arguments import parse_arguments
 from ser_brain.experiment.settings import Settings
 from ser_brain.experiment.stage import Stage
 from ser_brain.files import folder_name
+from ser_brain.results.outputs import COLUMNS
 
 # SpeechBrain's run options that change what a stage computes.
 RUN_OPTIONS = (

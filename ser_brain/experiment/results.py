@@ -3,14 +3,11 @@
 import torch
 
 from ser_brain.corpora import hours
-from ser_brain.evaluation.figures import save_confusion
 from ser_brain.evaluation.metrics import confusion, scores
-from ser_brain.evaluation.outputs import (
-    summary_table,
-    write_metrics,
-    write_predictions,
-)
 from ser_brain.files import digest
+from ser_brain.reporting.confusion import save_confusion
+from ser_brain.reporting.formats import summary_table
+from ser_brain.results.outputs import write_metrics, write_predictions
 
 RESULTS = ("predictions.csv", "metrics.json", "confusion.png")
 

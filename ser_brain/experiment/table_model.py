@@ -1,7 +1,6 @@
 """``ser-brain train``: from a table to a model, its score and its page."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +8,6 @@ import numpy as np
 from ser_brain.corpora.validation import doubts, speakers_of
 from ser_brain.errors import InputError
 from ser_brain.evaluation.baseline import accuracy_by_fold
-from ser_brain.evaluation.report.analysis import analyse
-from ser_brain.evaluation.report.figures import all_pictures
-from ser_brain.evaluation.report.page import render_page
-from ser_brain.evaluation.report.runs import read_json, read_run
-from ser_brain.evaluation.report.summary import all_tables
-from ser_brain.evaluation.report.tables import percent
 from ser_brain.experiment.command import (
     full_disk_as_input_error,
     quiet_libraries,
@@ -31,6 +24,13 @@ from ser_brain.experiment.cross_validation import (
 from ser_brain.experiment.locks import hold
 from ser_brain.files import write_atomically
 from ser_brain.inference.classifier import is_whole
+from ser_brain.reporting.analysis import analyse
+from ser_brain.reporting.figures import all_pictures
+from ser_brain.reporting.formats import percent
+from ser_brain.reporting.page import render_page
+from ser_brain.reporting.report_tables import all_tables
+from ser_brain.results.outputs import read_json, write_json
+from ser_brain.results.runs import read_run
 
 SCORES = "cross_validation.json"
 PAGE = "report.html"
@@ -111,8 +111,7 @@ def _trained(table, output, words, warnings):
     )
     write_atomically(output / PAGE, page)
     scores = described(table, analysis, baseline, warnings)
-    text = json.dumps(scores, indent=2, ensure_ascii=False, allow_nan=False)
-    write_atomically(output / SCORES, text + "\n")
+    write_json(output / SCORES, scores)
     return scores
 
 
@@ -122,7 +121,8 @@ def with_baseline(tables, names, baseline):
     Arguments
     ---------
     tables : dict
-        As :func:`ser_brain.evaluation.report.summary.all_tables` gives them.
+        As :func:`ser_brain.reporting.report_tables.all_tables` returns
+        them.
     names : list of str
         The folds, in the order of the columns.
     baseline : dict

@@ -6,7 +6,7 @@ import re
 import pytest
 from recipe_runs import command_line, run_folder, script, start
 
-from ser_brain.evaluation.outputs import read_predictions
+from ser_brain.results.outputs import read_predictions
 
 LAUNCHER = (
     "-m",

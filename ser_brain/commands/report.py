@@ -1,0 +1,82 @@
+"""``ser-brain report FOLDER…``: run folders to a page and its pictures."""
+
+from pathlib import Path
+
+from ser_brain.errors import InputError
+
+HELP = "run folders to a page, tables and pictures"
+COMPLETE, INCOMPLETE = 0, 1
+
+
+def add_arguments(sub):
+    """Add the command's arguments.
+
+    Arguments
+    ---------
+    sub : argparse.ArgumentParser
+        The sub-parser of ``report``.
+
+    Example
+    -------
+    >>> import argparse
+    >>> parser = argparse.ArgumentParser()
+    >>> add_arguments(parser)
+    >>> parser.parse_args(["results/SAVEE"]).resamples
+    5000
+    """
+    sub.add_argument(
+        "folders",
+        metavar="FOLDER",
+        nargs="+",
+        type=Path,
+        help="run folders, or folders that hold such: results/SAVEE",
+    )
+    sub.add_argument(
+        "--output",
+        type=Path,
+        help="folder of the page and pictures (default: FOLDER/report)",
+    )
+    sub.add_argument(
+        "--scale", help="only runs of this scale, where FOLDER holds several"
+    )
+    sub.add_argument(
+        "--resamples",
+        type=int,
+        default=5000,
+        help="draws of the bootstrap and the randomisation test (5000)",
+    )
+
+
+def run(arguments):
+    """Write the report and print its tables.
+
+    Arguments
+    ---------
+    arguments : argparse.Namespace
+        As :func:`add_arguments` asks for them.
+
+    Returns
+    -------
+    int
+        0, or 1 where something that was planned is missing.
+
+    Raises
+    ------
+    InputError
+        If there is no run, a run was edited, or runs do not belong together.
+    """
+    from ser_brain.reporting.report import write_report
+
+    if arguments.resamples < 100:
+        raise InputError(
+            f"--resamples {arguments.resamples} is too few for a 95 % "
+            "interval: give 1000 or more."
+        )
+    folders = arguments.folders
+    output = arguments.output or folders[0] / "report"
+    text, page, missing = write_report(
+        folders, output, arguments.scale, arguments.resamples
+    )
+    print(text)
+    print(page)
+    return INCOMPLETE if missing else COMPLETE

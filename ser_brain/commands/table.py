@@ -1,0 +1,136 @@
+"""``ser-brain table N``: a table of the paper, ours beside it."""
+
+import sys
+from itertools import takewhile
+
+from ser_brain.commands.options import (
+    COMPLETE,
+    FAILED,
+    INTERRUPTED,
+    add_engine_arguments,
+    add_plan_arguments,
+    choose_engine,
+    plan_choices,
+    run_all,
+)
+from ser_brain.errors import InputError
+
+HELP = "a table of the paper beside ours"
+TAKES_SETTINGS = True
+NUMBERS = ("1", "2", "3", "4", "5")
+
+
+def add_arguments(sub):
+    """Add the command's arguments.
+
+    Arguments
+    ---------
+    sub : argparse.ArgumentParser
+        The sub-parser of ``table``. What it does not know are the folders
+        of table 3, and settings of each run.
+
+    Example
+    -------
+    >>> import argparse
+    >>> parser = argparse.ArgumentParser()
+    >>> add_arguments(parser)
+    >>> arguments, rest = parser.parse_known_args(["3", "A=b", "--seed", "2"])
+    >>> arguments.number, rest
+    ('3', ['A=b', '--seed', '2'])
+    """
+    sub.add_argument(
+        "number",
+        metavar="N",
+        help="1 IEMOCAP, 2 SAVEE, 3 NAME=FOLDER … (pretraining loss of "
+        "folders of audio), 4 data sizes, 5 other systems",
+    )
+    add_plan_arguments(sub, runs=None)
+    add_engine_arguments(sub)
+
+
+def run(arguments):
+    """Run what a table lacks, print it and write its files.
+
+    Arguments
+    ---------
+    arguments : argparse.Namespace
+        As :func:`add_arguments` asks for them, and ``overrides``.
+
+    Returns
+    -------
+    int
+        0, or 1 where the table is incomplete, or 130 where it was stopped.
+
+    Raises
+    ------
+    InputError
+        If there is no such table, or its settings or folders are bad.
+    """
+    if arguments.number not in NUMBERS:
+        raise InputError(
+            f"There is no table {arguments.number!r}: give one of "
+            f"{', '.join(NUMBERS)}, as the paper numbers them."
+        )
+    words = arguments.overrides
+    folders = list(takewhile(lambda word: not word.startswith("--"), words))
+    overrides = words[len(folders) :]
+    if arguments.number == "3":
+        return _run_loss_table(arguments, folders, overrides)
+    if folders:
+        raise InputError(
+            f"table {arguments.number} takes no {folders[0]!r}: name the "
+            "corpus by --data_folder; folders are for table 3."
+        )
+    return _run_accuracy_table(int(arguments.number), arguments, overrides)
+
+
+def _run_accuracy_table(number, arguments, overrides):
+    """A table of accuracies: plans, runs, prints, writes."""
+    from ser_brain.plans import paper
+
+    engine = choose_engine(arguments, overrides)
+    overrides = [*overrides, *paper.mini_words(number, overrides)]
+    parts = paper.make_parts(
+        number, overrides=overrides, **plan_choices(arguments)
+    )
+    if arguments.dry_run:
+        print(paper.dry_run(parts, getattr(engine, "workers", 1)))
+        return COMPLETE
+    if run_all(_announced(number, parts), engine) is None:
+        return INTERRUPTED
+    table, lacking = paper.filled(number, parts, overrides)
+    plan = parts[-1].plan
+    name = f"table_{number}-{plan.outline.scale}"
+    _publish(table, plan.folder.parents[1] / name, number)
+    return FAILED if lacking else COMPLETE
+
+
+def _announced(number, parts):
+    """The plans of a table, each named when its turn comes."""
+    for place, part in enumerate(parts, start=1):
+        told = f"table {number}, plan {place} of {len(parts)}: {part.name}"
+        print(told, file=sys.stderr, flush=True)
+        yield part.plan
+
+
+def _run_loss_table(arguments, folders, overrides):
+    """The table of pretraining losses: computes, prints, writes."""
+    if (arguments.runs, arguments.folds) != (None, "all"):
+        raise InputError(
+            "table 3 trains nothing: leave --runs out, and --folds."
+        )
+    if arguments.dry_run:
+        raise InputError("table 3 plans no runs: leave --dry_run out.")
+    from ser_brain.experiment.loss_table import measured_losses
+
+    _publish(*measured_losses(folders, overrides), 3)
+    return COMPLETE
+
+
+def _publish(table, folder, number):
+    """Prints a table, writes its files, and names them."""
+    from ser_brain.reporting.table import markdown, write_table
+
+    print(markdown(table))
+    for path in write_table(table, folder, f"table_{number}"):
+        print(path)

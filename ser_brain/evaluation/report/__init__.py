@@ -1,1 +1,0 @@
-"""Run folders to one page: figures, intervals, comparisons, pictures."""

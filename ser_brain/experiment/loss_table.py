@@ -1,0 +1,139 @@
+"""``ser-brain table 3``: the pretraining loss of folders of audio."""
+
+import re
+from pathlib import Path
+
+import speechbrain as sb
+
+from ser_brain.dataio.audio import RESAMPLER
+from ser_brain.errors import InputError
+from ser_brain.experiment.arguments import parse_arguments
+from ser_brain.experiment.command import quiet_libraries
+from ser_brain.experiment.pretraining_loss import (
+    ClipRecord,
+    find_clips,
+    folder_losses,
+    summarize_losses,
+)
+from ser_brain.experiment.settings import ROOT, Settings
+from ser_brain.reporting.paper_tables import loss_table
+
+METHOD = ROOT / "hparams" / "tapt.yaml"
+
+
+def named_folders(words):
+    """``NAME=FOLDER`` words as a dict.
+
+    Raises
+    ------
+    InputError
+        If there is none, one is no such word, a name comes twice, or a
+        folder does not exist or holds no audio.
+
+    Example
+    -------
+    >>> from ser_brain.assets import folder
+    >>> list(named_folders([f"mini={folder('mini_corpus')}"]))
+    ['mini']
+    """
+    if not words:
+        raise InputError(
+            "table 3 needs folders of audio: give NAME=FOLDER before any "
+            "option, as SAVEE=/path/to/AudioData."
+        )
+    folders = {}
+    for word in words:
+        name, equals, folder = word.partition("=")
+        if not (name and equals and folder):
+            raise InputError(
+                f"{word!r} is no NAME=FOLDER: write SAVEE=/path/to/AudioData."
+            )
+        if name in folders:
+            raise InputError(
+                f"The name {name!r} is given twice: a row has one folder."
+            )
+        find_clips(folder)
+        folders[name] = Path(folder).expanduser()
+    return folders
+
+
+def measured_losses(words, overrides):
+    """Measures what Table 3 consists of.
+
+    Arguments
+    ---------
+    words : list of str
+        ``NAME=FOLDER``, one per row.
+    overrides : list of str
+        Settings of hparams/tapt.yaml and run options, as a recipe takes
+        them: ``--scale nano``, ``--encoder DIR``, ``--device cuda``,
+        ``--variant released_code``, ``--tapt_mask_prob 0.05``.
+
+    Returns
+    -------
+    Table, Path
+        The table, and the folder that its files belong to.
+    """
+    folders = named_folders(words)
+    _, run_opts, chosen = parse_arguments([str(METHOD), *overrides])
+    settings, scale = loss_settings(chosen)
+    quiet_libraries()
+    section = settings.section("adaptation")
+    device = run_opts.device or sb.utils.distributed.infer_device()
+    objective = section["modules"]["objective"].to(device).eval()
+    target = Path(settings.get("results"), f"table_3-{scale}")
+    key = settings.key("adaptation", RESAMPLER)
+    summaries = {}
+    for name, folder in folders.items():
+        slug = re.sub(r"\W+", "_", name)
+        record = ClipRecord(
+            target / f"clips_{slug}.jsonl", f"{folder.resolve()} {key}"
+        )
+        losses = folder_losses(
+            objective, folder, record, section["seed"], section["max_seconds"]
+        )
+        summaries[name] = summarize_losses(losses)
+    ours = f"ours ({scale})"
+    if scale.split("-")[0] == "full":
+        ours = f"ours ({scale}, {settings.value('encoder')})"
+    notes = loss_notes(objective, section, summaries)
+    return loss_table(ours, summaries, notes), target
+
+
+def loss_settings(chosen):
+    """Layers as a recipe applies them, without a corpus."""
+    settings = Settings(METHOD, chosen)
+    scale = str(settings.get("scale"))
+    if scale != "full":
+        settings.apply("scale", scale)
+    variant = settings.get("variant")
+    if variant != "paper":
+        settings.apply("variants", variant)
+        scale = f"{scale}-{variant}"
+    # What a run would decide; the loss depends on none of it.
+    settings.apply_overrides(run_folder="", n_classes=1)
+    return settings, scale
+
+
+def loss_notes(objective, section, summaries):
+    """What exactly is summed, and what was left out."""
+    prob, span, least = objective.mask_settings
+    yield (
+        "loss / clip: the sum over the masked frames of one clip of the "
+        "contrastive cross-entropy (1 target, "
+        f"{objective.num_negatives} distractors, natural logarithm) + "
+        f"{objective.diversity_weight:g} x codebook diversity, mean over "
+        "clips; evaluation mode, no adaptation, one clip at a time"
+    )
+    yield (
+        f"masks: p {prob:g}, span {span}, at least {least} spans, seed "
+        f"{section['seed']}; clips over {section['max_seconds']:g} s are cut "
+        "to so much at a random place; a sum grows with the masked frames, so "
+        "compare sums only under the same masks"
+    )
+    for name, one in summaries.items():
+        if one["too_short"]:
+            yield (
+                f"{name}: {one['too_short']} clips that are not longer than "
+                "a masked span are left out"
+            )

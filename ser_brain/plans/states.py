@@ -1,0 +1,133 @@
+"""A planned run and what its folder says about it, without starting it."""
+
+from dataclasses import dataclass
+
+import pandas
+
+from ser_brain.engines.runs import Run
+from ser_brain.errors import InputError
+from ser_brain.experiment.stage import Stage
+from ser_brain.results.outputs import read_metrics
+from ser_brain.results.runs import METRICS, has_written_predictions
+
+FINISHED = "finished"
+FAILED = "failed"
+UNFINISHED = "unfinished"
+MISSING = "missing"
+# Its predictions are no longer those that its scores were computed from.
+EDITED = "edited"
+# Made with other settings or data; running it replaces its results.
+STALE = "other settings"
+STATES = (FINISHED, UNFINISHED, MISSING, FAILED, EDITED, STALE)
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run and the stages that lead to its classifier.
+
+    Arguments
+    ---------
+    run : Run
+        The run.
+    stages : tuple of Stage
+        In order, the classifier last. Several runs may share the others.
+    """
+
+    run: Run
+    stages: tuple[Stage, ...]
+
+    @property
+    def metrics(self):
+        """The content of metrics.json; None where there is none."""
+        path = self.run.folder / METRICS
+        if not path.is_file():
+            return None
+        try:
+            return read_metrics(path)
+        except InputError:
+            # Cut: the recipe writes it anew.
+            return None
+
+    @property
+    def finished(self):
+        """Whether it has the results of these settings and data."""
+        return self.state() == FINISHED
+
+    def state(self, failed=False):
+        """One of ``STATES``.
+
+        Arguments
+        ---------
+        failed : bool
+            Whether its last process failed, as the plan's record knows.
+        """
+        metrics = self.metrics
+        if metrics is not None and metrics.get("key") == self.stages[-1].key:
+            whole = has_written_predictions(self.run.folder, metrics)
+            return FINISHED if whole else EDITED
+        if failed:
+            return FAILED
+        if metrics is not None:
+            return STALE
+        return UNFINISHED if self._begun() else MISSING
+
+    def _begun(self):
+        """Whether a stage of this seed's own was at least begun."""
+        return any(
+            stage.unfinished or stage.done
+            for stage in self.stages
+            if stage.folder.parents[1].name == self.run.folder.name
+        )
+
+
+def seconds_left(runs):
+    """Wall seconds that unfinished runs will take, one after the other.
+
+    Each stage is taken to last as long as its mean over the finished runs;
+    a stage that several runs share counts once, a finished one not at all.
+
+    Arguments
+    ---------
+    runs : list of PlannedRun
+        All runs of a plan.
+
+    Returns
+    -------
+    float or None
+        None where no run has finished yet.
+    """
+    finished = [run for run in runs if run.finished]
+    if not finished:
+        return None
+    times = [run.metrics["wall_seconds"] for run in finished]
+    measured = pandas.DataFrame(times).mean()
+    # By folder: several runs may wait for one stage.
+    waiting = {
+        stage.folder: float(measured[stage.name])
+        for run in runs
+        if not run.finished
+        for stage in run.stages
+        if stage.done is None
+    }
+    return sum(waiting.values())
+
+
+def time_left(seconds, workers):
+    """A sentence on how long the rest will take.
+
+    Example
+    -------
+    >>> time_left(5400, workers=2)
+    'about 0.8 h left with 2 runs at a time, by the finished runs'
+    >>> time_left(None, workers=2)
+    'no estimate: none has finished yet'
+    """
+    if seconds is None:
+        return "no estimate: none has finished yet"
+    if seconds == 0:
+        return "nothing is left to run"
+    hours = seconds / workers / 3600
+    return (
+        f"about {hours:.1f} h left with {workers} runs at a time, by the "
+        "finished runs"
+    )

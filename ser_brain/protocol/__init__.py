@@ -1,1 +1,0 @@
-"""Many runs: which there are, where they run, what is left to do."""

@@ -1,0 +1,289 @@
+"""From runs to numbers: all that the report says, before it is laid out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas
+
+from ser_brain.errors import InputError
+from ser_brain.evaluation.metrics import confusion, unweighted_accuracy
+from ser_brain.evaluation.statistics import (
+    FoldTrials,
+    bootstrap,
+    protocol_scores,
+    run_deviation,
+)
+from ser_brain.reporting.pairs import compare_all
+from ser_brain.reporting.published import PROCEDURES, PUBLISHED
+from ser_brain.results.checks import repeat_mode
+from ser_brain.results.frames import clip_table
+from ser_brain.results.runs import WHOLE
+
+
+@dataclass(frozen=True)
+class Procedure:
+    """One procedure's results.
+
+    Arguments
+    ---------
+    name, title : str
+        ``ptapt``, and what people call it: ``P-TAPT``.
+    runs, discarded, spare : list of Run
+        Runs in the means, runs that the outlier rule discarded, and runs
+        that are no part of the plan.
+    clips : pandas.DataFrame
+        What the runs in the means said, as ``ser_brain.results.load``
+        returns it.
+    folds : list of str
+        Names of the folds that have runs.
+    scores, by_clip, by_speaker : dict
+        Score -> value, and its intervals, as fractions.
+    plan : PlanRecord or None
+        The plan that it belongs to.
+    """
+
+    name: str
+    title: str
+    runs: list
+    discarded: list
+    spare: list
+    clips: pandas.DataFrame
+    folds: list
+    scores: dict
+    by_clip: dict
+    by_speaker: dict
+    plan: object
+
+    @property
+    def repeat(self):
+        """The repeat mode, from the plan or else from the runs."""
+        return self.plan.repeat if self.plan else repeat_mode(self.runs)
+
+    def accuracies(self, fold, discarded=False):
+        """UA of the runs of a fold, with the discarded ones if asked for."""
+        runs = [*self.runs, *self.discarded] if discarded else self.runs
+        return [run.metrics["UA"] for run in runs if run.fold == fold]
+
+    @property
+    def deviation(self):
+        """Of the mean over folds, from one repetition to the next."""
+        return run_deviation([self.accuracies(fold) for fold in self.folds])
+
+    @property
+    def mean_with_discarded(self):
+        """Mean over folds of the mean over all runs, whatever the rule."""
+        return np.mean([np.mean(self.accuracies(f, True)) for f in self.folds])
+
+    def confusion(self, classes, fold=None):
+        """Counts over all runs of one fold, or of all folds.
+
+        Arguments
+        ---------
+        classes : list of str
+            Rows and columns.
+        fold : str, optional
+            One fold alone.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (classes, classes), true classes in rows.
+        """
+        clips = self.clips
+        if fold is not None:
+            clips = clips[clips["fold"] == fold]
+        return confusion(clips["label"], clips["prediction"], classes)
+
+    def speaker_accuracies(self):
+        """UA of each speaker's clips in every run that tested the speaker.
+
+        Returns
+        -------
+        dict
+            Speaker -> list of UA, one per run.
+        """
+        found = {}
+        runs = self.clips.groupby(["speaker", "fold", "seed"])
+        for (speaker, _, _), clips in runs:
+            accuracy = unweighted_accuracy(clips["label"], clips["prediction"])
+            found.setdefault(speaker, []).append(accuracy)
+        return found
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """All that a report says.
+
+    Arguments
+    ---------
+    corpus, scale : str
+        Of all runs.
+    train_share : float
+        Share of the training part that was used.
+    classes, folds, speakers : list of str
+        Names, in order.
+    procedures : list of Procedure
+        In the paper's order.
+    comparisons : list of dict
+        All pairs that share runs, as ``compare_all`` returns them.
+    missing : list of str
+        Sentences: what an unfinished plan lacks.
+    """
+
+    corpus: str
+    scale: str
+    train_share: float
+    classes: list
+    folds: list
+    speakers: list
+    procedures: list
+    comparisons: list
+    missing: list
+
+    @property
+    def published(self):
+        """The paper's row for each procedure that has one.
+
+        There is none for runs on a share of the training part.
+        """
+        rows = {p.name: (self.corpus, p.name) for p in self.procedures}
+        known = PUBLISHED if self.train_share == WHOLE else {}
+        return {name: known[key] for name, key in rows.items() if key in known}
+
+    @property
+    def listeners(self):
+        """The paper's row of human listeners, or None."""
+        return PUBLISHED.get((self.corpus, "human"))
+
+    @property
+    def chance(self):
+        """What a uniform guess scores in UA."""
+        return 1 / len(self.classes)
+
+
+def analyse(runs, plans, missing, resamples=5000):
+    """Compute everything that the report says.
+
+    Arguments
+    ---------
+    runs : list of Run
+        Finished runs of one corpus, scale and protocol.
+    plans : list of PlanRecord
+        Their plans; what they discarded is left out of the means.
+    missing : list of str
+        Sentences about what is not there.
+    resamples : int
+        Draws of the bootstrap and of the randomisation test.
+
+    Returns
+    -------
+    Analysis
+        The numbers.
+
+    Raises
+    ------
+    InputError
+        If no run counts.
+    """
+    classes = runs[0].classes
+    speakers = sorted({row["speaker"] for run in runs for row in run.rows})
+    plan_of = {plan.procedure: plan for plan in plans}
+    order = list(PROCEDURES)
+    names = sorted(
+        {run.procedure for run in runs},
+        key=lambda n: (order.index(n) if n in order else len(order), n),
+    )
+    procedures = []
+    for name in names:
+        plan = plan_of.get(name)
+        parts = _by_part([r for r in runs if r.procedure == name], plan)
+        if parts[0]:
+            procedures.append(
+                _procedure(*parts, plan, classes, speakers, resamples)
+            )
+    if not procedures:
+        raise InputError(
+            f"no run that {plans[0].path} counts has finished: let the plan "
+            "go on by the command that began it."
+        )
+    return Analysis(
+        corpus=runs[0].metrics["corpus"],
+        scale=runs[0].metrics["scale"],
+        train_share=runs[0].share,
+        classes=classes,
+        folds=sorted({run.fold for run in runs}, key=fold_order),
+        speakers=speakers,
+        procedures=procedures,
+        comparisons=compare_all(procedures, classes, resamples),
+        missing=missing,
+    )
+
+
+def fold_order(name):
+    """Sorts fold 10 behind fold 2, and names by the alphabet.
+
+    Example
+    -------
+    >>> sorted(["10", "DC", "2"], key=fold_order)
+    ['2', '10', 'DC']
+    """
+    return (0, int(name), "") if name.isdigit() else (1, 0, name)
+
+
+def _by_part(runs, plan):
+    """Runs that count, that were discarded, and the rest."""
+    parts = [], [], []
+    for run in runs:
+        counts = plan is None or plan.counts(run)
+        parts[0 if counts else 1 if plan.discards(run) else 2].append(run)
+    return parts
+
+
+def _procedure(runs, discarded, spare, plan, classes, speakers, resamples):
+    """One procedure's numbers, from at least one run that counts."""
+    clips = clip_table(runs)
+    folds = sorted({run.fold for run in runs}, key=fold_order)
+    trials = [
+        fold_trials(clips[clips["fold"] == fold], classes, speakers)
+        for fold in folds
+    ]
+    scores = protocol_scores(trials, len(classes))
+    name = runs[0].procedure
+    return Procedure(
+        name=name,
+        title=PROCEDURES.get(name, name),
+        runs=runs,
+        discarded=discarded,
+        spare=spare,
+        clips=clips,
+        folds=folds,
+        scores={name: score[0] for name, score in scores.items()},
+        by_clip=bootstrap(trials, len(classes), "clip", resamples),
+        by_speaker=bootstrap(trials, len(classes), "speaker", resamples),
+        plan=plan,
+    )
+
+
+def fold_trials(clips, classes, speakers):
+    """What the runs of one fold said, as arrays in the order of the clips.
+
+    Arguments
+    ---------
+    clips : pandas.DataFrame
+        The rows of one fold; all its runs test the same clips.
+    classes, speakers : list of str
+        What the indices mean.
+
+    Returns
+    -------
+    FoldTrials
+        The arrays.
+    """
+    said = clips.pivot(index="clip", columns="seed", values="prediction")
+    truth = clips.drop_duplicates("clip").set_index("clip").loc[said.index]
+    indices = pandas.Index(classes)
+    return FoldTrials(
+        truth=indices.get_indexer(truth["label"]),
+        speaker=pandas.Index(speakers).get_indexer(truth["speaker"]),
+        prediction=np.stack([indices.get_indexer(said[run]) for run in said]),
+    )

@@ -1,0 +1,131 @@
+"""Numbers as they are printed, and the table that a run prints last."""
+
+NOTHING = "–"
+
+
+def shown(value, deviation=None, decimals=1, empty=NOTHING):
+    """A figure as it is printed.
+
+    Arguments
+    ---------
+    value : float or None
+        The figure, in the unit in which it is printed.
+    deviation : float, optional
+        Its deviation.
+    decimals : int
+        Digits after the decimal point.
+    empty : str
+        What stands for a missing figure.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> shown(71.25, 1.04), shown(None), shown(-3.0, decimals=2)
+    ('71.2 ± 1.0', '–', '−3.00')
+    """
+    if value is None:
+        return empty
+    # No minus before a zero.
+    text = f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")
+    return text if deviation is None else f"{text} ± {deviation:.{decimals}f}"
+
+
+def percent(share):
+    """A share in percent with one decimal; a dash where there is none.
+
+    Example
+    -------
+    >>> percent(0.7516), percent(None), percent(float("nan"))
+    ('75.2', '–', '–')
+    """
+    return shown(None if share is None or share != share else 100 * share)
+
+
+def interval(pair):
+    """An interval in percent.
+
+    Example
+    -------
+    >>> interval((0.701, 0.8))
+    '70.1 to 80.0'
+    """
+    return " to ".join(map(percent, pair))
+
+
+def p_value(p):
+    """A p value as it is printed.
+
+    Example
+    -------
+    >>> p_value(0.0413), p_value(0.00009)
+    ('0.041', '< 0.001')
+    """
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def mean_deviation(values):
+    """The mean of fractions and their sample deviation, in percent.
+
+    Example
+    -------
+    >>> mean_deviation([0.5, 0.6]), mean_deviation([0.5]), mean_deviation([])
+    ('55.0 ± 7.1', '50.0', '–')
+    """
+    if not values:
+        return NOTHING
+    mean = sum(values) / len(values)
+    if len(values) == 1:
+        return percent(mean)
+    square = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    return f"{percent(mean)} ± {percent(square**0.5)}"
+
+
+def summary_table(metrics):
+    """The table that ends a run: each score against chance, in percent.
+
+    Chance is 100 / classes: what a uniform guess scores in UA, in WA and in
+    the recall of every class.
+
+    Arguments
+    ---------
+    metrics : dict
+        UA, WA, macro_f1, recall and n, as
+        :func:`ser_brain.evaluation.metrics.scores` gives them.
+
+    Returns
+    -------
+    str
+        Lines of plain text, without a newline at the end.
+
+    Example
+    -------
+    >>> from ser_brain.evaluation.metrics import scores
+    >>> print(summary_table(scores(["sad", "angry"], ["sad", "sad"])))
+    2 clips             %   chance
+    ------------------------------
+    UA               50.0     50.0
+    WA               50.0     50.0
+    macro F1         33.3
+    recall angry      0.0     50.0
+    recall sad      100.0     50.0
+    """
+    recall = metrics["recall"]
+    chance = f"{100 / len(recall):9.1f}"
+    lines = [
+        ("UA", metrics["UA"], chance),
+        ("WA", metrics["WA"], chance),
+        ("macro F1", metrics["macro_f1"], ""),
+        *((f"recall {name}", value, chance) for name, value in recall.items()),
+    ]
+    width = max(len(name) for name, _, _ in lines)
+    head = f"{metrics['n']} clips".ljust(width) + f"{'%':>9}{'chance':>9}"
+    body = [
+        # A class without test clips has no recall.
+        f"{name:<{width}}"
+        f"{'no clip' if value is None else percent(value):>9}{beside}"
+        for name, value, beside in lines
+    ]
+    return "\n".join([head, "-" * len(head), *body])

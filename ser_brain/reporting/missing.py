@@ -1,0 +1,63 @@
+"""What a report lacks: sentences about runs that are not there."""
+
+from ser_brain.reporting.published import PROCEDURES, PUBLISHED
+
+
+def what_is_missing(runs, plans, unfinished):
+    """Sentences about what the plans, or the paper's folds, ask for.
+
+    Arguments
+    ---------
+    runs : list of Run
+        What has finished.
+    plans : list of PlanRecord
+        What was meant to be.
+    unfinished : list of Path
+        Run folders without a result.
+
+    Returns
+    -------
+    list of str
+        Empty where nothing is missing.
+    """
+    said = [sentence for plan in plans for sentence in _lacking(plan, runs)]
+    planned = {plan.procedure for plan in plans}
+    said += _absent_folds([r for r in runs if r.procedure not in planned], runs)
+    # Of a planned folder the plan has said what is missing.
+    covered = {plan.path.resolve().parent for plan in plans}
+    return said + [
+        f"{folder} was begun and has no result"
+        for folder in unfinished
+        if folder.resolve().parents[1] not in covered
+    ]
+
+
+def _lacking(plan, runs):
+    """Folds of a plan that have too few runs, and runs that failed."""
+    own = [run for run in runs if run.procedure == plan.procedure]
+    finished = {(run.fold, run.seed) for run in own}
+    title = PROCEDURES.get(plan.procedure, plan.procedure)
+    for fold, seeds in plan.seeds.items():
+        lacking = [s for s in sorted(seeds) if (fold, s) not in finished]
+        if lacking:
+            names = ", ".join(map(str, lacking))
+            yield f"{title}, fold {fold}: no result of seed {names}"
+    for (fold, seed), error in plan.failed.items():
+        if (fold, seed) not in finished:
+            yield f"{title}, fold {fold}, seed {seed} failed: {error}"
+
+
+def _absent_folds(unplanned, runs):
+    """Without a plan: folds that other procedures or the paper have."""
+    if not unplanned:
+        return
+    expected = {run.fold for run in runs}
+    for (corpus, _), row in PUBLISHED.items():
+        if corpus == unplanned[0].metrics["corpus"]:
+            expected |= set(row) - {"mean"}
+    for procedure in sorted({run.procedure for run in unplanned}):
+        have = {run.fold for run in unplanned if run.procedure == procedure}
+        if expected - have:
+            title = PROCEDURES.get(procedure, procedure)
+            absent = ", ".join(sorted(expected - have))
+            yield f"{title}: no run of fold {absent}"

@@ -1,0 +1,68 @@
+"""The paper's figures, to be printed beside one's own.
+
+L.-W. Chen and A. Rudnicky, "Exploring wav2vec 2.0 fine tuning for improved
+speech emotion recognition", ICASSP 2023, arXiv 2110.06309. The figures stand
+in ``published.yaml``.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+_PATH = Path(__file__).with_name("published.yaml")
+_PAPER = yaml.safe_load(_PATH.read_text(encoding="utf-8"))
+
+SOURCE = _PAPER["source"]
+
+# The paper's names of the procedures, in the order of its rows.
+PROCEDURES = {"vft": "V-FT", "tapt": "TAPT", "ptapt": "P-TAPT"}
+
+# Runs of each fold.
+RUNS = _PAPER["runs"]
+
+# UA by fold and their mean, by corpus and procedure: Tables 1 and 2.
+PUBLISHED = {
+    (corpus, name): dict(zip(rows["folds"], row, strict=True))
+    for corpus, rows in _PAPER["accuracy"].items()
+    for name, row in rows.items()
+    if name != "folds"
+}
+
+# Pretraining loss of the unadapted model: Table 3.
+PRETRAINING_LOSS = _PAPER["pretraining_loss"]
+
+# UA on session 5 by hours of training data: Table 4.
+DATA_SIZE_FOLD = _PAPER["data_size"]["fold"]
+DATA_SIZE_HOURS = _PAPER["data_size"]["hours"]
+DATA_SIZE = {name: _PAPER["data_size"][name] for name in PROCEDURES}
+DATA_SIZE_RATIO = _PAPER["data_size"]["ratio"]
+
+
+class OtherSystem(NamedTuple):
+    """A row of Table 5 that is cited, not measured.
+
+    Arguments
+    ---------
+    name : str
+        What the system is.
+    modality : str
+        What it hears or reads.
+    ua : float
+        Its UA on IEMOCAP in percent, as the paper prints it.
+    source : str
+        Where the system was published.
+
+    Example
+    -------
+    >>> OTHER_SYSTEMS[0].ua
+    63.9
+    """
+
+    name: str
+    modality: str
+    ua: float
+    source: str
+
+
+OTHER_SYSTEMS = tuple(OtherSystem(**system) for system in _PAPER["systems"])

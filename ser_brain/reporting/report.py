@@ -1,0 +1,79 @@
+"""The report: run folders to a page, its tables and its pictures."""
+
+from tqdm import tqdm
+
+from ser_brain.errors import InputError
+from ser_brain.files import write_atomically
+from ser_brain.reporting.analysis import analyse
+from ser_brain.reporting.figures import all_pictures
+from ser_brain.reporting.missing import what_is_missing
+from ser_brain.reporting.page import render_page
+from ser_brain.reporting.report_tables import all_tables, report_markdown
+from ser_brain.results.checks import check_one_protocol
+from ser_brain.results.records import find_plans
+from ser_brain.results.runs import find_runs, find_unfinished
+
+
+def write_report(folders, output, scale=None, resamples=5000):
+    """Reads runs, checks them, and writes page, Markdown and pictures.
+
+    Arguments
+    ---------
+    folders : list of Path
+        Run folders, or folders that hold such.
+    output : Path
+        Folder of the page and pictures.
+    scale : str, optional
+        Only runs of this scale.
+    resamples : int
+        Draws of the bootstrap and of the randomisation test.
+
+    Returns
+    -------
+    text : str
+        The tables as Markdown.
+    page : Path
+        The page.
+    missing : list of str
+        Sentences about what an unfinished plan lacks.
+
+    Raises
+    ------
+    InputError
+        If there is no run, a run was edited, or runs do not belong together.
+    """
+    runs = find_runs(folders, scale)
+    plans = find_plans(folders, scale)
+    unfinished = find_unfinished(folders, scale)
+    if not runs:
+        raise InputError(_nothing(folders, scale, plans or unfinished))
+    check_one_protocol(runs, plans)
+    missing = what_is_missing(runs, plans, unfinished)
+    analysis = analyse(runs, plans, missing, resamples)
+    tables = all_tables(analysis)
+    pictures = all_pictures(analysis)
+    drawn = [one for some in pictures.values() for one in some]
+    for picture in tqdm(
+        drawn, "pictures", leave=False, dynamic_ncols=True, disable=None
+    ):
+        picture.save(output)
+    text = report_markdown(analysis, tables)
+    page = output / "report.html"
+    write_atomically(output / "report.md", text)
+    write_atomically(page, render_page(analysis, tables, pictures))
+    return text, page, missing
+
+
+def _nothing(folders, scale, begun):
+    """Why there is nothing to report."""
+    where = ", ".join(map(str, folders))
+    kind = f" of scale {scale}" if scale else ""
+    if begun:
+        return (
+            f"no run{kind} below {where} has finished: let the plan go on by "
+            "the command that began it."
+        )
+    return (
+        f"{where} holds no finished run{kind} (no metrics.json): give a "
+        "folder that ser-brain run or a recipe wrote its results to."
+    )

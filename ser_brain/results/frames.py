@@ -1,0 +1,142 @@
+"""Results as pandas tables: one row per clip and run, one row per run."""
+
+import pandas
+
+from ser_brain.errors import InputError
+from ser_brain.results.runs import find_runs
+
+# What a run is called, in both tables.
+NAMES = ("corpus", "procedure", "scale", "share", "fold", "seed")
+CLIP_COLUMNS = (*NAMES, "speaker", "clip", "label", "prediction")
+
+
+def load(*folders, scale=None):
+    """What finished runs say about each clip.
+
+    Arguments
+    ---------
+    *folders : str or Path
+        Run folders, or folders that hold such to any depth.
+    scale : str, optional
+        Only runs of this scale.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per clip and run: corpus, procedure, scale, share (of the
+        training part), fold, seed, speaker, clip, label, prediction, and
+        the posterior of each class in a column of its name. Where runs have
+        different classes, a class that a run does not know is NaN.
+
+    Raises
+    ------
+    InputError
+        If there is no finished run, or one was edited.
+
+    Example
+    -------
+    >>> load("/nowhere")
+    Traceback (most recent call last):
+    ...
+    ser_brain.errors.InputError: /nowhere is not a folder: give a folder ...
+    """
+    return clip_table(_runs(folders, scale))
+
+
+def load_runs(*folders, scale=None):
+    """The scores, times and versions of finished runs.
+
+    Arguments
+    ---------
+    *folders : str or Path
+        Run folders, or folders that hold such to any depth.
+    scale : str, optional
+        Only runs of this scale.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per run: corpus, procedure, scale, share, fold, seed, folder,
+        and the content of metrics.json, where nested values become columns
+        such as recall.sad, wall_seconds.classifier and versions.torch.
+
+    Raises
+    ------
+    InputError
+        If there is no finished run, or one was edited.
+    """
+    return run_table(_runs(folders, scale))
+
+
+def _runs(folders, scale):
+    runs = find_runs(folders, scale)
+    if not runs:
+        kind = f" of scale {scale}" if scale else ""
+        raise InputError(
+            f"{', '.join(map(str, folders))} holds no finished run{kind} (no "
+            "metrics.json): give a folder that ser-brain run or a recipe "
+            "wrote its results to."
+        )
+    return runs
+
+
+def clip_table(runs):
+    """The table of :func:`load` from runs that have been read.
+
+    Arguments
+    ---------
+    runs : list of Run
+        At least one.
+
+    Returns
+    -------
+    pandas.DataFrame
+
+    Raises
+    ------
+    InputError
+        If a class is called like another column.
+    """
+    for run in runs:
+        taken = set(run.classes) & set(CLIP_COLUMNS)
+        if taken:
+            raise InputError(
+                f"a class of {run.folder} is called {min(taken)!r}, which is "
+                "another column of the table: give the class another name."
+            )
+    rows = [
+        {
+            **_names(run),
+            "speaker": row["speaker"],
+            "clip": row["id"],
+            "label": row["label"],
+            "prediction": row["prediction"],
+            **row["posteriors"],
+        }
+        for run in runs
+        for row in run.rows
+    ]
+    return pandas.DataFrame(rows)
+
+
+def run_table(runs):
+    """The table of :func:`load_runs` from runs that have been read.
+
+    Arguments
+    ---------
+    runs : list of Run
+        At least one.
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
+    rows = [_names(run) | {"folder": run.folder, **run.metrics} for run in runs]
+    return pandas.json_normalize(rows).assign(fold=[run.fold for run in runs])
+
+
+def _names(run):
+    """What the run is called."""
+    own = {"share": run.share, "fold": run.fold, "seed": run.seed}
+    named = ("corpus", "procedure", "scale")
+    return {name: run.metrics[name] for name in named} | own

@@ -1,0 +1,142 @@
+"""plan.json: which runs were meant to be, and what became of them.
+
+``ser-brain run`` writes it beside the folds and the report reads it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ser_brain.errors import InputError
+from ser_brain.results.outputs import read_json
+
+RECORD = "plan.json"
+
+
+@dataclass(frozen=True)
+class PlanRecord:
+    """The content of plan.json.
+
+    Arguments
+    ---------
+    path : Path
+        The file.
+    corpus, procedure, scale : str
+        Of all its runs.
+    folds : list of str
+        The folds.
+    runs : int
+        Runs of each fold that count.
+    seeds : dict
+        Fold -> seeds of the runs that count, finished or not.
+    repeat : str
+        "all" or "finetune".
+    outliers : str
+        "rerun" or "keep".
+    discarded : set of (str, int)
+        Fold and seed of runs that the outlier rule discarded.
+    failed : dict
+        Fold and seed -> what went wrong.
+    """
+
+    path: Path
+    corpus: str
+    procedure: str
+    scale: str
+    folds: list
+    runs: int
+    seeds: dict
+    repeat: str
+    outliers: str
+    discarded: set
+    failed: dict
+
+    @property
+    def planned_runs(self):
+        """Runs that count, over all folds."""
+        return self.runs * len(self.folds)
+
+    def counts(self, run):
+        """Whether a run is part of the plan's means.
+
+        A fold that was never planned has no rule: all its runs count.
+        """
+        seeds = self.seeds.get(run.fold)
+        return seeds is None or run.seed in seeds
+
+    def discards(self, run):
+        """Whether the outlier rule discarded a run."""
+        return (run.fold, run.seed) in self.discarded
+
+
+def find_plans(folders, scale=None):
+    """Read the plans' records below and above some folders.
+
+    Arguments
+    ---------
+    folders : list of Path
+        Folders of runs, or folders that hold such.
+    scale : str, optional
+        Only plans of this scale.
+
+    Returns
+    -------
+    list of PlanRecord
+        In the order of their paths; each once.
+
+    Raises
+    ------
+    InputError
+        If a record cannot be read.
+    """
+    found = {}
+    for folder in map(Path, folders):
+        # The record lies above the folds; a user may give one fold alone.
+        parents = folder.resolve().parents[:2]
+        above = [parent / RECORD for parent in parents]
+        for path in [*folder.rglob(RECORD), *filter(Path.is_file, above)]:
+            found[path.resolve()] = path
+    plans = [read_plan(path) for path in sorted(found.values())]
+    return [plan for plan in plans if scale in (None, plan.scale)]
+
+
+def read_plan(path):
+    """Read plan.json, which ``ser-brain run`` keeps.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    PlanRecord
+        Its content.
+
+    Raises
+    ------
+    InputError
+        If it lacks something.
+    """
+    path = Path(path)
+    record = read_json(path)
+    names = ("corpus", "procedure", "scale", "repeat", "outliers")
+    try:
+        return PlanRecord(
+            path=path,
+            **{name: record[name] for name in names},
+            folds=[str(fold) for fold in record["folds"]],
+            runs=int(record["runs"]),
+            seeds={fold: set(s) for fold, s in record["seeds"].items()},
+            discarded={run_name(one) for one in record["discarded"]},
+            failed={run_name(one): one["error"] for one in record["failed"]},
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path} is no record of a plan ({type(error).__name__}: {error}):"
+            " run ser-brain run again, it writes the file anew."
+        ) from error
+
+
+def run_name(one):
+    """Fold and seed of a run in a record."""
+    return str(one["fold"]), int(one["seed"])
