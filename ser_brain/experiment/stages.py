@@ -35,7 +35,12 @@ from ser_brain.experiment.layer_features import layer_features
 from ser_brain.experiment.probe import start_from_probe
 from ser_brain.experiment.results import write_results
 from ser_brain.experiment.states_head import save_states_head, states_accuracy
-from ser_brain.experiment.training import class_weights, fit, throughput
+from ser_brain.experiment.training import (
+    check_dim,
+    class_weights,
+    fit,
+    throughput,
+)
 from ser_brain.files import write_atomically
 from ser_brain.inference.checks import check_finite
 from ser_brain.inference.classifier import save_classifier
@@ -267,6 +272,7 @@ def fine_tune(experiment, adapted=None, brain_class=UtteranceBrain):
         section = experiment.section("fine_tuning")
         device = experiment.run_opts.device
         weights = class_weights(experiment, fold.train, device)
+        check_dim(experiment, section["modules"]["encoder"], stage)
         if section["head_start"] == "probe":
             start_from_probe(experiment, section, fold.train)
         brain = fit(

@@ -85,7 +85,7 @@ def load_encoder(source, **options):
     >>> from ser_brain.assets import folder
     >>> encoder = load_encoder(folder("nano_wav2vec2"), freeze_front_end=True)
     >>> type(encoder).__name__, encoder.dim, encoder.frame_rate
-    ('Wav2Vec2', 128, 50.0)
+    ('Wav2Vec2', 384, 50.0)
     """
     return encoder_class(source)(source, **options)
 

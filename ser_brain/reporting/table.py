@@ -9,7 +9,7 @@ import pandas
 
 from ser_brain.files import write_atomically
 
-MARKUP = re.compile(r"[\\|`*\[\]]")
+MARKUP = re.compile(r"[\\|`*]|\](?=\()")
 LATEX = str.maketrans(
     dict(zip("&%#$_{}", (r"\&", r"\%", r"\#", r"\$", r"\_", r"\{", r"\}")))
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
@@ -100,7 +100,7 @@ def plain_markdown(text):
     Example
     -------
     >>> print(plain_markdown("a|b <script> [x](y)"))
-    a\\|b &lt;script&gt; \\[x\\](y)
+    a\\|b &lt;script&gt; [x\\](y)
     """
     text = html.escape(" ".join(str(text).split()), quote=False)
     return MARKUP.sub(r"\\\g<0>", text)

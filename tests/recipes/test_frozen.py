@@ -74,6 +74,6 @@ def test_a_probe_starts_the_head_of_fine_tuning(run, tmp_path):
 
 
 def test_a_probe_on_a_relu_is_refused(run):
-    got = run("SAVEE", "train_vft", head_start="probe")
+    got = run("SAVEE", "train_vft", head_start="probe", relu_pooled=True)
     assert got.code == 2
     assert "--relu_pooled False --standardize True" in got.err

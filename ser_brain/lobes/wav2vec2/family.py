@@ -292,6 +292,7 @@ def silence(channels, padding):
 
     Example
     -------
+    >>> import torch
     >>> padding = torch.tensor([[False, True]])
     >>> silence(torch.ones(1, 1, 2), padding)
     tensor([[[1., 0.]]])
