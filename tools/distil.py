@@ -98,9 +98,7 @@ class Distillation(nn.Module):
         self.utterance_weight = utterance_weight
         self.register_buffer("centre", torch.zeros(layers, 1, frames, dim))
         self.register_buffer("scale", torch.ones(layers, 1, 1, dim))
-        pooled = (layers, 1, 2 * dim)
-        self.register_buffer("pooled_centre", torch.zeros(pooled))
-        self.register_buffer("pooled_scale", torch.ones(pooled))
+        self.register_buffer("pooled_scale", torch.ones(layers, 1, 2 * dim))
 
     def measure(self, examples):
         """Takes statistics of the teacher's hidden states.
@@ -129,7 +127,6 @@ class Distillation(nn.Module):
         variance = square.sum((1, 2), keepdim=True) / valid.sum()
         self.scale.copy_(variance.sqrt().clamp(min=1e-4))
         pooled = self.statistics(self.scaled(taught), lengths)
-        self.pooled_centre.copy_(pooled.mean(1, keepdim=True))
         self.pooled_scale.copy_(pooled.std(1, keepdim=True).clamp(min=1e-4))
 
     def scaled(self, taught):
@@ -170,12 +167,11 @@ class Distillation(nn.Module):
         """
         counts = self.objective.frame_lengths(sample_counts(wavs, wav_lens))
         time_mask = self.objective.draw_mask(counts, generator)
-        time_mask[round(MASKED * len(wavs)) :] = False
+        masked = 0 if self.front_end_only else round(MASKED * len(wavs))
+        time_mask[masked:] = False
         states, normed, lengths = self.hidden_states(wavs, wav_lens, time_mask)
         taught = self.scaled(taught[: len(states), :, : states.shape[2]])
-        heard = time_mask.logical_not() & valid_frames(lengths, len(normed[0]))
-        if self.front_end_only:
-            heard = valid_frames(lengths, len(normed[0]))
+        heard = valid_frames(lengths, states.shape[2]) & ~time_mask
         loss, cosine = frame_loss(states[:, heard], taught[:, heard])
         details = {"cosine": cosine[-1], "frames": loss}
         if not self.front_end_only:

@@ -14,8 +14,7 @@ import itertools
 import tempfile
 
 import numpy as np
-import torch
-from probe_encoder import read_corpus
+from probe_encoder import read_corpus, statistics
 from sklearn.linear_model import LogisticRegression
 from tqdm import tqdm
 
@@ -30,7 +29,6 @@ SPEEDS = ((1.0,), (0.9, 1.0, 1.1), (0.8, 0.9, 1.0, 1.1, 1.2))
 PENALTIES = (0.003, 0.01, 0.03)
 
 
-@torch.no_grad()
 def features(encoder, wavs, speeds):
     """Mean and deviation over time at each speed.
 
@@ -42,10 +40,8 @@ def features(encoder, wavs, speeds):
     rows = {speed: [] for speed in speeds}
     for wav in tqdm(wavs, desc="encoding", dynamic_ncols=True):
         for speed in speeds:
-            frames = encoder.layers(played(wav, speed)[None])[:, 0]
-            deviation = frames.std(1, correction=0)
-            row = torch.cat([frames.mean(1), deviation], dim=1)
-            rows[speed].append(row.double().numpy())
+            row = statistics(encoder.layers, played(wav, speed))
+            rows[speed].append(row.astype(np.float64))
     return {speed: np.stack(each) for speed, each in rows.items()}
 
 

@@ -26,11 +26,11 @@ import torch
 from augment import augmented, leveled, noisy
 from distil import Distillation, inherit, new_student, teach
 from safetensors.torch import load_file, save_file
-from torch.nn.utils.rnn import pad_sequence
+from speech import Speech, batch_of, random_stretch
 from tqdm import tqdm
 
 from ser_brain.assets import folder as asset
-from ser_brain.dataio.audio import SAMPLE_RATE, read_audio
+from ser_brain.dataio.audio import SAMPLE_RATE
 from ser_brain.lobes.wav2vec import Wav2VecPretraining
 from ser_brain.lobes.whisper import Whisper
 
@@ -52,70 +52,6 @@ NANO_WAV2VEC = dict(
     num_negatives=10,
     dropout=0.0,
 )
-
-
-def audio_files(folders):
-    """All audio files below the folders, in an order of their own names."""
-    files = [
-        path
-        for folder in folders
-        for path in Path(folder).rglob("*")
-        if path.suffix in {".wav", ".flac"}
-    ]
-    if not files:
-        raise SystemExit(f"no .wav or .flac file below {folders}")
-    return sorted(files)
-
-
-class Speech:
-    """Waveforms of at least one second, decoded once.
-
-    Arguments
-    ---------
-    folders : list of str
-        Where audio files are searched.
-    weights : list of float, optional
-        How often each folder is drawn; by default as often as it is long.
-    """
-
-    def __init__(self, folders, weights=None):
-        self.wavs, chances = [], []
-        for number, folder in enumerate(folders):
-            files = tqdm(audio_files([folder]), desc=f"decoding {folder}")
-            wavs = [read_audio(path) for path in files]
-            wavs = [wav for wav in wavs if len(wav) >= SAMPLE_RATE]
-            lengths = torch.tensor([float(len(wav)) for wav in wavs])
-            if weights:
-                lengths *= weights[number] / lengths.sum()
-            self.wavs += wavs
-            chances.append(lengths)
-        self.chances = torch.cat(chances)
-
-    @property
-    def hours(self):
-        """How long it lasts."""
-        return sum(map(len, self.wavs)) / SAMPLE_RATE / 3600
-
-    def crops(self, samples, size, generator):
-        """Random crops of clips drawn by their length and folder."""
-        clips = torch.multinomial(self.chances, size, True, generator=generator)
-        return [
-            random_stretch(self.wavs[clip], samples, generator)
-            for clip in clips.tolist()
-        ]
-
-
-def random_stretch(wav, samples, generator):
-    """A random part of a waveform; a shorter one stays whole."""
-    room = max(len(wav) - samples, 0)
-    start = int(torch.randint(room + 1, (1,), generator=generator))
-    return wav[start : start + samples]
-
-
-def batch_of(crops):
-    """Padded crops and their relative lengths."""
-    lengths = torch.tensor([len(crop) for crop in crops])
-    return pad_sequence(crops, batch_first=True), lengths / lengths.max()
 
 
 class Contrastive:
@@ -190,10 +126,15 @@ class Distilled:
 
     def prepare(self, speech):
         """Measures the teacher and hands its layers on."""
+        batches = self.measure(speech)
+        inherit(self.module.objective.encoder, self.teacher, batches[:6])
+
+    def measure(self, speech):
+        """Takes the teacher's statistics; the batches they come from."""
         generator = torch.Generator().manual_seed(0)
         batches = [self.crops(speech, generator) for _ in range(24)]
         self.module.measure([self.teach(*one) for one in batches])
-        inherit(self.module.objective.encoder, self.teacher, batches[:6])
+        return batches
 
     def crops(self, speech, generator):
         """Augmented crops at one level."""
@@ -239,9 +180,7 @@ class FrontEnd(Distilled):
 
     def prepare(self, speech):
         """Measures the input of the teacher's first layer."""
-        generator = torch.Generator().manual_seed(0)
-        batches = [self.crops(speech, generator) for _ in range(24)]
-        self.module.measure([self.teach(*one) for one in batches])
+        self.measure(speech)
 
 
 KINDS = {"front_end": FrontEnd, "distil": Distilled, "wav2vec": Contrastive}

@@ -63,14 +63,17 @@ def loaded(source):
 
 
 @torch.no_grad()
+def statistics(layers, wav):
+    """Mean and deviation over time of each layer, (layers, 2 * dim)."""
+    frames = layers(wav[None])[:, 0]
+    deviation = frames.std(1, correction=0)
+    return torch.cat([frames.mean(1), deviation], dim=1).numpy()
+
+
 def features(layers, wavs):
-    """Mean and deviation over time, (utterances, layers, 2 * dim)."""
-    rows = []
-    for wav in tqdm(wavs, leave=False, dynamic_ncols=True):
-        frames = layers(wav[None])[:, 0]
-        deviation = frames.std(1, correction=0)
-        rows.append(torch.cat([frames.mean(1), deviation], dim=1).numpy())
-    return np.stack(rows)
+    """Statistics of all utterances, (utterances, layers, 2 * dim)."""
+    bar = tqdm(wavs, leave=False, dynamic_ncols=True)
+    return np.stack([statistics(layers, wav) for wav in bar])
 
 
 def probe(rows, manifest):

@@ -272,8 +272,8 @@ def fine_tune(experiment, adapted=None, brain_class=UtteranceBrain):
         section = experiment.section("fine_tuning")
         device = experiment.run_opts.device
         weights = class_weights(experiment, fold.train, device)
-        check_dim(experiment, section["modules"]["encoder"], stage)
         if section["head_start"] == "probe":
+            check_dim(experiment, section["modules"]["encoder"], stage)
             start_from_probe(experiment, section, fold.train)
         brain = fit(
             brain_class,
