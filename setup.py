@@ -6,6 +6,44 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 
+EXTRAS = {
+    # Runs of a plan on many machines (docs/clusters.md).
+    "ray": ["ray>=2.50,<3"],
+    # Models outside torch: `ser-brain export`, `predict --runtime onnx`.
+    "onnx": ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.5"],
+    "serve": ["fastapi>=0.115", "uvicorn>=0.30", "prometheus-client>=0.20"],
+    "web": ["gradio>=5.30"],
+    # Parameter-efficient fine-tuning.
+    "peft": ["peft>=0.15"],
+    "docs": [
+        "mkdocs-material>=9.5",
+        "mkdocstrings-python>=1.10",
+        "nbclient>=0.10",
+        "nbformat>=5.10",
+        "ipykernel>=6.29",
+    ],
+    # A baseline of benchmarks/kmeans.py.
+    "bench": ["faiss-cpu>=1.8"],
+    # Parity tests of wav2vec 1.0 alone; checkpoints are read without it.
+    "fairseq": ["fairseq-fixed>=0.12.3"],
+}
+
+# What the tests need: an extra is in here when its tests always run.
+DEV = [
+    "pytest>=8",
+    "pytest-xdist>=3",
+    "hypothesis>=6.100",
+    "ruff>=0.15",
+    "pyworld>=0.3.5",
+    "httpx>=0.27",
+    "playwright>=1.49",
+    *(
+        package
+        for extra in ("ray", "onnx", "serve", "web", "peft", "docs")
+        for package in EXTRAS[extra]
+    ),
+]
+
 setup(
     name="ser_brain",
     version="0.1.0",
@@ -53,23 +91,10 @@ setup(
         "matplotlib>=3.8",
         "jinja2>=3.1",
         "tensorboard>=2.14",
+        # Voice activity: the package carries its model.
+        "silero-vad>=6",
     ],
-    extras_require={
-        "dev": [
-            "pytest>=8",
-            "pytest-xdist>=3",
-            "hypothesis>=6.100",
-            "ruff>=0.15",
-            "pyworld>=0.3.5",
-            "ray>=2.50,<3",
-        ],
-        # Runs of a plan on many machines (docs/clusters.md).
-        "ray": ["ray>=2.50,<3"],
-        # A baseline of benchmarks/kmeans.py.
-        "bench": ["faiss-cpu>=1.8"],
-        # Parity tests of wav2vec 1.0 alone; checkpoints are read without it.
-        "fairseq": ["fairseq-fixed>=0.12.3"],
-    },
+    extras_require={**EXTRAS, "dev": DEV},
     entry_points={"console_scripts": ["ser-brain = ser_brain.cli:main"]},
     classifiers=[
         "License :: OSI Approved :: Apache Software License",
