@@ -1,6 +1,6 @@
-# make demo | test | lint | bench | clean. All but the last set up .venv when
-# it is missing or stale. Another interpreter: make test PYTHON=python3.12. More
-# arguments for what is run: make test ARGS=tests/nnet
+# make demo | test | torture | lint | bench | clean. All but the last set up
+# .venv when it is missing or stale. Another interpreter: make test
+# PYTHON=python3.12. More arguments for what is run: make test ARGS=tests/nnet
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,12 +9,13 @@ STAMP := $(VENV)/.set-up
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test torture lint bench clean
 
 help:
 	@echo "make setup  install the package and its tools into $(VENV)"
 	@echo "make demo   all of P-TAPT on the embedded mini corpus"
 	@echo "make test   tests and the examples of the docstrings"
+	@echo "make torture  the same for hours: docs/reliability.md"
 	@echo "make lint   ruff, as SpeechBrain sets it"
 	@echo "make bench  all benchmarks; SAVEE_ROOT names a copy of SAVEE"
 	@echo "make clean  remove what these made, but not results/"
@@ -41,6 +42,10 @@ demo: $(STAMP)
 test: $(STAMP)
 	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 \
 		$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+# Hours of kills, hostile files and faults: one part with ARGS=fuzz.
+torture: $(STAMP)
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python tools/torture.py $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/python -m ruff check .
