@@ -37,7 +37,7 @@ def first_update():
             os._exit(0)
 
     def train(experiment):
-        fine_tune(experiment, brain_class=OneUpdate)
+        fine_tune(experiment, OneUpdate, "fine_tuning")
 
     run_recipe(train, "SAVEE", prepare_savee, sys.argv[2:])
 

@@ -110,7 +110,11 @@ def test_a_command_names_files_that_exist(words):
 
 
 @pytest.mark.parametrize("words", commands())
-def test_a_recipe_takes_the_settings_of_its_command(words):
+def test_a_recipe_takes_the_settings_of_its_command(
+    words, tmp_path, monkeypatch
+):
+    # The yaml is found from any folder.
+    monkeypatch.chdir(tmp_path)
     scripts = [w for w in words if w.startswith("recipes/")]
     if not scripts:
         pytest.skip("no recipe is run")

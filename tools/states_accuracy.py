@@ -45,7 +45,7 @@ def main(words):
     scores = {}
     for name in outline.fold_names():
         fold = outline.of(name)
-        stage = states_stage(fold, fold.folder_of(SHARED))
+        stage = states_stage(fold, "emotion_states", fold.folder_of(SHARED))
         if stage.done is None:
             continue
         valid = 100 * stage.done["valid_UA"]

@@ -13,14 +13,19 @@ import sys
 
 from iemocap_prepare import prepare_iemocap
 
+from ser_brain.brains import ContrastiveBrain, UtteranceBrain
 from ser_brain.experiment import run_recipe
 from ser_brain.experiment.stages import adapt_contrastively, fine_tune
 
 
 def train(experiment):
-    """Continues the pretraining on the fold's audio, then fine-tunes."""
-    adapted = adapt_contrastively(experiment)
-    fine_tune(experiment, adapted)
+    """Continues the pretraining on the fold's audio, then fine-tunes.
+
+    Each line names the ``sb.Brain`` of its step, whose ``compute_forward``
+    and ``compute_objectives`` are the method, and its section of the yaml.
+    """
+    adapted = adapt_contrastively(experiment, ContrastiveBrain, "adaptation")
+    fine_tune(experiment, UtteranceBrain, "fine_tuning", adapted)
 
 
 if __name__ == "__main__":

@@ -13,14 +13,20 @@ import sys
 
 from savee_prepare import prepare_savee
 
+from ser_brain.brains import EmotionStateBrain
 from ser_brain.experiment import run_recipe
 from ser_brain.experiment.stages import emotion_states, pseudo_labels
 
 
 def train(experiment):
-    """Learns emotion states (P1) and clusters them (P2)."""
-    states = emotion_states(experiment)
-    pseudo_labels(experiment, states)
+    """Learns emotion states (P1) and clusters them (P2).
+
+    P1 trains an ``sb.Brain``, whose ``compute_forward`` and
+    ``compute_objectives`` are the method; P2 is k-means and trains none. Each
+    line names its section of the yaml.
+    """
+    states = emotion_states(experiment, EmotionStateBrain, "emotion_states")
+    pseudo_labels(experiment, "clusters", states)
 
 
 if __name__ == "__main__":

@@ -13,13 +13,18 @@ import sys
 
 from savee_prepare import prepare_savee
 
+from ser_brain.brains import FrozenBrain
 from ser_brain.experiment import run_recipe
 from ser_brain.experiment.stages import train_head
 
 
 def train(experiment):
-    """Keeps every layer's features, then trains and tests the head."""
-    train_head(experiment)
+    """Keeps every layer's features, then trains and tests the head.
+
+    Each line names the ``sb.Brain`` of its step, whose ``compute_forward``
+    and ``compute_objectives`` are the method, and its section of the yaml.
+    """
+    train_head(experiment, FrozenBrain, "frozen")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import sys
 
 from savee_prepare import prepare_savee
 
+from ser_brain.brains import ClusterBrain, EmotionStateBrain, UtteranceBrain
 from ser_brain.experiment import run_recipe
 from ser_brain.experiment.stages import (
     adapt_to_clusters,
@@ -23,12 +24,20 @@ from ser_brain.experiment.stages import (
 
 
 def train(experiment):
-    """Runs all four steps; P1 and P2 are shared with extract_pseudo.py."""
+    """Runs all four steps; P1 and P2 are shared with extract_pseudo.py.
+
+    Each line names the ``sb.Brain`` of its step, whose ``compute_forward``
+    and ``compute_objectives`` are the method, and its section of the yaml.
+    """
     shared = experiment.folder_of("pseudo")
-    states = emotion_states(experiment, shared)
-    clusters = pseudo_labels(experiment, states, shared)
-    adapted = adapt_to_clusters(experiment, states, clusters)
-    fine_tune(experiment, adapted)
+    states = emotion_states(
+        experiment, EmotionStateBrain, "emotion_states", shared
+    )
+    clusters = pseudo_labels(experiment, "clusters", states, shared)
+    adapted = adapt_to_clusters(
+        experiment, ClusterBrain, "adaptation", states, clusters
+    )
+    fine_tune(experiment, UtteranceBrain, "fine_tuning", adapted)
 
 
 if __name__ == "__main__":

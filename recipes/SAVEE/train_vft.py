@@ -13,13 +13,18 @@ import sys
 
 from savee_prepare import prepare_savee
 
+from ser_brain.brains import UtteranceBrain
 from ser_brain.experiment import run_recipe
 from ser_brain.experiment.stages import fine_tune
 
 
 def train(experiment):
-    """Fine-tunes the pretrained encoder and tests it on the fold."""
-    fine_tune(experiment)
+    """Fine-tunes the pretrained encoder and tests it on the fold.
+
+    Each line names the ``sb.Brain`` of its step, whose ``compute_forward``
+    and ``compute_objectives`` are the method, and its section of the yaml.
+    """
+    fine_tune(experiment, UtteranceBrain, "fine_tuning")
 
 
 if __name__ == "__main__":

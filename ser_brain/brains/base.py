@@ -285,7 +285,25 @@ class ObjectiveBrain(sb.Brain):
         with torch.no_grad(), self.evaluation_ctx:
             outputs = self.compute_forward(whole, stage)
             loss = self.compute_objectives(outputs, whole, stage)
+            if stage == sb.Stage.TEST:
+                rows = self.posteriors_of(outputs).cpu().tolist()
+                self.posteriors.update(zip(whole.id, rows))
         return loss.detach().cpu()
+
+    def posteriors_of(self, outputs):
+        """Posteriors of what a test's ``compute_forward`` answered.
+
+        Arguments
+        ---------
+        outputs : torch.Tensor
+            Logits, shape (batch, classes).
+
+        Returns
+        -------
+        torch.Tensor
+            Each row sums to 1, shape (batch, classes).
+        """
+        return outputs.float().softmax(1)
 
     @property
     def update(self):
@@ -293,10 +311,16 @@ class ObjectiveBrain(sb.Brain):
         return (self.epoch - 1) * self.hparams.updates_per_epoch + self.step - 1
 
     def on_stage_start(self, stage, epoch=None):
-        """Tells the sampler and the seeds which epoch it is."""
+        """Tells the sampler and the seeds which epoch it is.
+
+        A test starts without posteriors; afterwards ``posteriors`` holds one
+        row for each utterance.
+        """
         if stage == sb.Stage.TRAIN:
             self.epoch = epoch
             self.hparams.sampler.set_epoch(epoch)
+        elif stage == sb.Stage.TEST:
+            self.posteriors = {}
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
         """Logs the epoch and leaves a checkpoint to go on from."""

@@ -21,8 +21,7 @@ class FrozenBrain(ObjectiveBrain):
 
     Module: heads (``CrossFitting``). More in ``hparams``: class_weights,
     layer_features (from an utterance's id and a speed to its kept features),
-    speeds, groups (id to the number of its group of speakers). After
-    ``evaluate``, ``posteriors`` holds one row per utterance.
+    speeds, groups (id to the number of its group of speakers).
     """
 
     def ready(self, utterances, stage):
@@ -62,10 +61,8 @@ class FrozenBrain(ObjectiveBrain):
         return self.bare("heads").head.from_kept(batch.features, batch.frames)
 
     def compute_objectives(self, outputs, batch, stage):
-        """Cross-entropies, weighted by class; keeps a test's posteriors."""
+        """Cross-entropies, weighted by class."""
         if stage != Stage.TRAIN:
-            rows = outputs.exp().cpu().tolist()
-            self.posteriors.update(zip(batch.id, rows))
             return self.mean(self.terms(outputs, batch.label)[None], batch)
         own, witnessed, fused = outputs
         whole = self.terms(fused, batch.label)
@@ -89,8 +86,6 @@ class FrozenBrain(ObjectiveBrain):
             log_posteriors, labels, self.hparams.class_weights
         )[0]
 
-    def on_stage_start(self, stage, epoch=None):
-        """Starts a test with no posteriors."""
-        super().on_stage_start(stage, epoch)
-        if stage == Stage.TEST:
-            self.posteriors = {}
+    def posteriors_of(self, outputs):
+        """The head answers logarithms of posteriors."""
+        return outputs.exp()

@@ -15,8 +15,7 @@ class UtteranceBrain(ObjectiveBrain):
 
     Modules: encoder (``lobes.encoder.Encoder``), head (``UtteranceHead``).
     More in ``hparams``: class_weights, augment (a ``speechbrain.augment``
-    Augmenter or None). After ``evaluate``, ``posteriors`` holds one row an
-    utterance.
+    Augmenter or None).
     """
 
     def ready(self, utterances, stage):
@@ -83,18 +82,8 @@ class UtteranceBrain(ObjectiveBrain):
         return self.modules.head(states, lengths)
 
     def compute_objectives(self, logits, batch, stage):
-        """Class-weighted cross-entropy; keeps the posteriors of a test."""
-        if stage == Stage.TEST:
-            self.posteriors.update(
-                zip(batch.id, logits.float().softmax(1).cpu().tolist())
-            )
+        """Class-weighted cross-entropy, the mean over the batch."""
         numerator, _ = weighted_cross_entropy_terms(
             logits, batch.label, self.hparams.class_weights
         )
         return self.mean(numerator[None], batch)
-
-    def on_stage_start(self, stage, epoch=None):
-        """Starts a test with no posteriors."""
-        super().on_stage_start(stage, epoch)
-        if stage == Stage.TEST:
-            self.posteriors = {}

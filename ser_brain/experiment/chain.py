@@ -10,54 +10,42 @@ from ser_brain.experiment.stage import Stage
 SHARED = "pseudo"
 
 
-def states_stage(outline, folder=None):
+def states_stage(outline, section, folder=None):
     """P1, in a run folder; that of the adaptation by default."""
     return outline.stage(
         "emotion_states",
         folder or outline.adaptation_folder,
-        outline.key("emotion_states", outline.fold.train),
+        outline.key(section, outline.fold.train),
     )
 
 
-def clusters_stage(outline, states, folder=None):
+def clusters_stage(outline, section, states, folder=None):
     """P2 after P1."""
     return outline.stage(
         "clusters",
         folder or outline.adaptation_folder,
-        outline.key("clusters", outline.fold.train, states.key),
+        outline.key(section, outline.fold.train, states.key),
     )
 
 
-def adapted_stage(outline, clusters=None):
+def adapted_stage(outline, section, clusters=None):
     """P3 after P2, or TAPT after nothing."""
     depends = [] if clusters is None else [clusters.key]
     return outline.stage(
         "adapted",
         outline.adaptation_folder,
-        outline.key("adaptation", outline.fold.train, *depends),
+        outline.key(section, outline.fold.train, *depends),
     )
 
 
-def classifier_stage(outline, adapted=None):
-    """Fine-tuning, after the adaptation if there is one."""
+def classifier_stage(outline, section, adapted=None):
+    """What is tested, after the adaptation if there is one."""
     fold = outline.fold
     depends = [] if adapted is None else [adapted.key]
     return outline.stage(
         "classifier",
         outline.folder,
-        outline.key(
-            "fine_tuning", (*fold.train, *fold.test), fold.name, *depends
-        ),
-    )
-
-
-def frozen_stage(outline):
-    """The head over a frozen encoder's layers."""
-    fold = outline.fold
-    return outline.stage(
-        "classifier",
-        outline.folder,
-        outline.key("frozen", (*fold.train, *fold.test), fold.name),
+        outline.key(section, (*fold.train, *fold.test), fold.name, *depends),
     )
 
 
@@ -78,13 +66,11 @@ def chain(outline) -> list[Stage]:
     states = clusters = adapted = None
     if "emotion_states" in sections:
         shared = outline.folder_of(SHARED)
-        states = states_stage(outline, shared)
-        clusters = clusters_stage(outline, states, shared)
+        states = states_stage(outline, "emotion_states", shared)
+        clusters = clusters_stage(outline, "clusters", states, shared)
     if "adaptation" in sections:
-        adapted = adapted_stage(outline, clusters)
+        adapted = adapted_stage(outline, "adaptation", clusters)
     stages = [states, clusters, adapted]
-    if "fine_tuning" in sections:
-        stages.append(classifier_stage(outline, adapted))
-    if "frozen" in sections:
-        stages.append(frozen_stage(outline))
+    for section in {"fine_tuning", "frozen"} & sections.keys():
+        stages.append(classifier_stage(outline, section, adapted))
     return [stage for stage in stages if stage is not None]

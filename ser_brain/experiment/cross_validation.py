@@ -20,6 +20,7 @@ import torch
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from ser_brain.brains import FrozenBrain
 from ser_brain.corpora import as_speakers, folds, validated_classes, with_folds
 from ser_brain.corpora.folds import ALL
 from ser_brain.corpora.manifest import manifest_key
@@ -311,7 +312,7 @@ def run_quietly(argv, folder=None):
     """One run of the recipe in this process; returns its folder."""
     with silence():
         with closing(Experiment(argv, "", None, folder)) as experiment:
-            train_head(experiment)
+            train_head(experiment, FrozenBrain, "frozen")
             return experiment.folder
 
 

@@ -1,8 +1,9 @@
-"""The steps of the four procedures, each a Brain run over one section.
+"""The steps of the procedures, each a Brain trained over one section.
 
 ``emotion_states`` (P1), ``pseudo_labels`` (P2), ``adapt_to_clusters`` (P3),
-``adapt_contrastively`` (TAPT) and ``fine_tune`` (V-FT, P4). A step takes the
-experiment and what the step before it answered, and is skipped when its
+``adapt_contrastively`` (TAPT), ``fine_tune`` (V-FT, P4) and ``train_head``.
+A step takes the experiment, the Brain that it trains, the name of a section
+of the yaml, and what the steps before it answered. It is skipped when its
 result is there already.
 """
 
@@ -14,13 +15,6 @@ import torch
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from tqdm import tqdm
 
-from ser_brain.brains import (
-    ClusterBrain,
-    ContrastiveBrain,
-    EmotionStateBrain,
-    FrozenBrain,
-    UtteranceBrain,
-)
 from ser_brain.clustering import FrameFile, PseudoLabels
 from ser_brain.corpora import speaker_groups, split_validation
 from ser_brain.dataio.utterances import padded
@@ -28,7 +22,6 @@ from ser_brain.experiment.chain import (
     adapted_stage,
     classifier_stage,
     clusters_stage,
-    frozen_stage,
     states_stage,
 )
 from ser_brain.experiment.layer_features import layer_features
@@ -52,18 +45,20 @@ FRAME_RATE = 50.0
 logger = logging.getLogger(__name__)
 
 
-def emotion_states(experiment, folder=None, brain_class=EmotionStateBrain):
+def emotion_states(experiment, brain_class, section, folder=None):
     """P1: emotion-state estimation, with wav2vec 1.0 in the paper.
 
     Arguments
     ---------
     experiment : Experiment
         The run.
+    brain_class : type
+        ``EmotionStateBrain``, or a sub-class.
+    section : str
+        Section of the yaml that it is trained over.
     folder : Path, optional
         Run folder that holds the result; by default this procedure's own,
         of the adaptation's seed.
-    brain_class : type
-        The Brain, for those who change one thing.
 
     Returns
     -------
@@ -73,19 +68,19 @@ def emotion_states(experiment, folder=None, brain_class=EmotionStateBrain):
         the validation split, whose speakers are those of the training.
     """
     train = experiment.fold.train
-    stage = states_stage(experiment, folder)
+    stage = states_stage(experiment, section, folder)
 
     def work():
-        section = experiment.section("emotion_states")
+        built = experiment.section(section)
         ids, valid = split_validation(
-            train, section["valid_fraction"], section["seed"]
+            train, built["valid_fraction"], built["seed"]
         )
         device = experiment.run_opts.device
         weights = class_weights(experiment, ids, device)
         brain = fit(
             brain_class,
             experiment,
-            section,
+            built,
             stage,
             ids,
             valid,
@@ -130,13 +125,15 @@ def write_states(experiment, states, folder, ids):
     return file
 
 
-def pseudo_labels(experiment, states, folder=None):
+def pseudo_labels(experiment, section, states, folder=None):
     """P2: k-means over the emotion states of the training part.
 
     Arguments
     ---------
     experiment : Experiment
         The run.
+    section : str
+        Section of the yaml that has the k-means.
     states : Stage
         What ``emotion_states`` answered.
     folder : Path, optional
@@ -149,14 +146,14 @@ def pseudo_labels(experiment, states, folder=None):
         ``save/clusters`` holds the centres and ``pseudo_labels.safetensors``.
     """
     train = experiment.fold.train
-    stage = clusters_stage(experiment, states, folder)
+    stage = clusters_stage(experiment, section, states, folder)
 
     def work():
         run_on_main(cluster)
         return {"clips": len(train)}
 
     def cluster():
-        ensemble = experiment.section("clusters")["ensemble"]
+        ensemble = experiment.section(section)["ensemble"]
         # Both files go with the folder when the stage is done.
         file = write_states(experiment, states, stage.checkpoints, train)
         frames = file.open()
@@ -175,17 +172,19 @@ def pseudo_labels(experiment, states, folder=None):
     return stage
 
 
-def adapt_to_clusters(experiment, states, clusters, brain_class=ClusterBrain):
+def adapt_to_clusters(experiment, brain_class, section, states, clusters):
     """P3: wav2vec 2.0 predicts the clusters of masked frames.
 
     Arguments
     ---------
     experiment : Experiment
         The run.
+    brain_class : type
+        ``ClusterBrain``, or a sub-class.
+    section : str
+        Section of the yaml that it is trained over.
     states, clusters : Stage
         What P1 and P2 answered.
-    brain_class : type
-        The Brain.
 
     Returns
     -------
@@ -193,11 +192,11 @@ def adapt_to_clusters(experiment, states, clusters, brain_class=ClusterBrain):
         ``save/adapted`` holds the encoder in transformers' format.
     """
     train = experiment.fold.train
-    stage = adapted_stage(experiment, clusters)
+    stage = adapted_stage(experiment, section, clusters)
 
     def work():
-        section = experiment.section("adaptation")
-        heads = section["modules"]["heads"]
+        built = experiment.section(section)
+        heads = built["modules"]["heads"]
         labels = PseudoLabels.load(
             clusters.folder / "pseudo_labels.safetensors",
             model_key=states.key,
@@ -206,7 +205,7 @@ def adapt_to_clusters(experiment, states, clusters, brain_class=ClusterBrain):
         brain = fit(
             brain_class,
             experiment,
-            section,
+            built,
             stage,
             train,
             pseudo_labels=labels,
@@ -219,7 +218,7 @@ def adapt_to_clusters(experiment, states, clusters, brain_class=ClusterBrain):
     return stage
 
 
-def adapt_contrastively(experiment, brain_class=ContrastiveBrain):
+def adapt_contrastively(experiment, brain_class, section):
     """TAPT: wav2vec 2.0 goes on with its own pretraining.
 
     Arguments
@@ -227,7 +226,9 @@ def adapt_contrastively(experiment, brain_class=ContrastiveBrain):
     experiment : Experiment
         The run.
     brain_class : type
-        The Brain.
+        ``ContrastiveBrain``, or a sub-class.
+    section : str
+        Section of the yaml that it is trained over.
 
     Returns
     -------
@@ -235,11 +236,11 @@ def adapt_contrastively(experiment, brain_class=ContrastiveBrain):
         ``save/adapted`` holds the model in transformers' format.
     """
     train = experiment.fold.train
-    stage = adapted_stage(experiment)
+    stage = adapted_stage(experiment, section)
 
     def work():
-        section = experiment.section("adaptation")
-        brain = fit(brain_class, experiment, section, stage, train)
+        built = experiment.section(section)
+        brain = fit(brain_class, experiment, built, stage, train)
         objective = brain.bare("objective")
         run_on_main(objective.save_pretrained, args=[stage.folder])
         return throughput(brain)
@@ -248,17 +249,19 @@ def adapt_contrastively(experiment, brain_class=ContrastiveBrain):
     return stage
 
 
-def fine_tune(experiment, adapted=None, brain_class=UtteranceBrain):
+def fine_tune(experiment, brain_class, section, adapted=None):
     """V-FT, or P4: trains the classifier, tests it, writes the results.
 
     Arguments
     ---------
     experiment : Experiment
         The run.
+    brain_class : type
+        ``UtteranceBrain``, or a sub-class.
+    section : str
+        Section of the yaml that it is trained over.
     adapted : Stage, optional
         The adaptation whose encoder is fine-tuned; none in V-FT.
-    brain_class : type
-        The Brain.
 
     Returns
     -------
@@ -266,25 +269,25 @@ def fine_tune(experiment, adapted=None, brain_class=UtteranceBrain):
         The content of metrics.json, on the main process.
     """
     fold = experiment.fold
-    stage = classifier_stage(experiment, adapted)
+    stage = classifier_stage(experiment, section, adapted)
 
     def work():
-        section = experiment.section("fine_tuning")
+        built = experiment.section(section)
         device = experiment.run_opts.device
         weights = class_weights(experiment, fold.train, device)
-        if section["head_start"] == "probe":
-            check_dim(experiment, section["modules"]["encoder"], stage)
-            start_from_probe(experiment, section, fold.train)
+        if built["head_start"] == "probe":
+            check_dim(experiment, built["modules"]["encoder"], stage)
+            start_from_probe(experiment, built, fold.train)
         brain = fit(
             brain_class,
             experiment,
-            section,
+            built,
             stage,
             fold.train,
             class_weights=weights,
         )
         loader = experiment.loader(
-            fold.test, batch_size=section["test_batch_size"]
+            fold.test, batch_size=built["test_batch_size"]
         )
         test_and_save(
             experiment,
@@ -343,7 +346,7 @@ def tested_results(experiment, stage):
     return write_results(experiment, json.loads(text), stage.key)
 
 
-def train_head(experiment, brain_class=FrozenBrain):
+def train_head(experiment, brain_class, section):
     """Trains a head over the layers of a frozen encoder and tests it.
 
     Arguments
@@ -351,7 +354,9 @@ def train_head(experiment, brain_class=FrozenBrain):
     experiment : Experiment
         The run.
     brain_class : type
-        The Brain, for those who change one thing.
+        ``FrozenBrain``, or a sub-class.
+    section : str
+        Section of the yaml that it is trained over.
 
     Returns
     -------
@@ -359,26 +364,24 @@ def train_head(experiment, brain_class=FrozenBrain):
         The content of metrics.json, on the main process.
     """
     fold = experiment.fold
-    stage = frozen_stage(experiment)
+    stage = classifier_stage(experiment, section)
 
     def work():
-        section = experiment.section("frozen")
+        built = experiment.section(section)
         device = experiment.run_opts.device
-        encoder = section["encoder"]
-        head = section["head"](
+        encoder = built["encoder"]
+        head = built["head"](
             dim=encoder.dim, n_layers=len(encoder.layer_stack) + 1
         )
         groups = speaker_groups(experiment.manifest, fold.train)
         heads = CrossFitting(head, 1 + max(groups.values()))
-        section.update(modules={"heads": heads}, prefix="head_")
-        features = layer_features(experiment, section)
-        heads.measure(
-            [features(key, section["speeds"][0]) for key in fold.train]
-        )
+        built.update(modules={"heads": heads}, prefix="head_")
+        features = layer_features(experiment, built)
+        heads.measure([features(key, built["speeds"][0]) for key in fold.train])
         brain = fit(
             brain_class,
             experiment,
-            section,
+            built,
             stage,
             fold.train,
             class_weights=class_weights(experiment, fold.train, device),
