@@ -92,7 +92,7 @@ setup(
         "jinja2>=3.1",
         "tensorboard>=2.14",
         # Voice activity: the package carries its model.
-        "silero-vad>=6",
+        "silero-vad>=6.2",
     ],
     extras_require={**EXTRAS, "dev": DEV},
     entry_points={"console_scripts": ["ser-brain = ser_brain.cli:main"]},

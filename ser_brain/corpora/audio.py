@@ -16,8 +16,12 @@ SHORTEST = 0.025  # seconds
 # a short file would then become hours of audio.
 LOWEST_RATE = 1000  # Hz
 BLOCK = 1 << 18  # samples read at once, so that long files fit in memory
-# libsndfile shortens a cut WAV to what is there, and tells only in its log.
-CUT_SHORT = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
+# libsndfile shortens a cut file to what is there, and tells only in its log:
+# of WAV, AIFF, AU, W64 and RF64.
+CUT_SHORT = re.compile(
+    r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)",
+    re.MULTILINE,
+)
 # Programs that write into a pipe leave the size open, as the largest number.
 SIZE_LEFT_OPEN = 0x7FFFF000
 
@@ -107,13 +111,31 @@ def _check_header(file):
     """The header promises sound, and no more than the file holds."""
     if file.samplerate < LOWEST_RATE or file.channels <= 0:
         raise BadAudio(f"has {file.channels} channels at {file.samplerate} Hz")
+    cut = bytes_cut_off(file)
+    if cut is not None:
+        raise BadAudio(f"is cut short ({cut[0]} of {cut[1]} bytes)")
+
+
+def bytes_cut_off(file):
+    """Bytes that a cut file has, and those that its header promises.
+
+    Arguments
+    ---------
+    file : soundfile.SoundFile
+        An open file.
+
+    Returns
+    -------
+    tuple of int or None
+        None for a whole file.
+    """
     cut = CUT_SHORT.search(file.extra_info)
     if cut is None:
-        return
+        return None
     promised, there = int(cut[1]), int(cut[2])
     # A header that is a few bytes off is common and harmless.
-    if promised < SIZE_LEFT_OPEN and there < 0.99 * promised:
-        raise BadAudio(f"is cut short ({there} of {promised} bytes)")
+    whole = promised >= SIZE_LEFT_OPEN or there >= 0.99 * promised
+    return None if whole else (there, promised)
 
 
 def _check_samples(file):

@@ -51,7 +51,7 @@ def check_run(folder):
     )
 
 
-def check_length(path, samples, encoder):
+def check_length(path, samples, shortest):
     """Refuse a file that is shorter than a frame.
 
     Arguments
@@ -60,18 +60,18 @@ def check_length(path, samples, encoder):
         The file.
     samples : int
         At 16 kHz.
-    encoder : ser_brain.lobes.encoder.Encoder
-        Of the model.
+    shortest : int
+        Samples at 16 kHz of one frame.
 
     Raises
     ------
     InputError
         If it gives no frame.
     """
-    if encoder.frame_lengths(samples) < 1:
+    if samples < shortest:
         raise InputError(
             f"{path} lasts {1000 * samples / SAMPLE_RATE:.0f} ms: give "
-            "a file of at least 25 ms."
+            f"a file of at least {1000 * shortest / SAMPLE_RATE:.0f} ms."
         )
 
 

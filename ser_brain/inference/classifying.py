@@ -1,0 +1,283 @@
+"""What every recognizer answers: batches, files, recordings."""
+
+from types import SimpleNamespace
+
+import torch
+from tqdm import tqdm
+
+from ser_brain.dataio.audio import SAMPLE_RATE, read_audio
+from ser_brain.errors import InputError
+from ser_brain.inference.checks import check_finite, check_length, check_values
+from ser_brain.inference.listening import listen
+from ser_brain.inference.reading import (
+    Faults,
+    batches_by_length,
+    check_options,
+    header_samples,
+    padded_batches,
+)
+
+
+class Recognizer:
+    """Classifies waveforms; a sub-class computes the posteriors.
+
+    It has ``classes`` (names in the order of the posteriors), ``device``,
+    ``shortest`` (samples at 16 kHz of the shortest clip with an answer) and
+    ``posteriors(wavs, wav_lens)``.
+    """
+
+    def classify_batch(self, wavs, wav_lens=None):
+        """Posteriors and labels of a padded batch.
+
+        An utterance's answer does not depend on what it is batched with.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Mono waveforms at 16 kHz in [-1, 1], shape (batch, samples), or
+            one of shape (samples,).
+        wav_lens : torch.Tensor, optional
+            Relative lengths in (0, 1], shape (batch,); without it nothing
+            is padding.
+
+        Returns
+        -------
+        posteriors : torch.Tensor
+            Probability of each class, shape (batch, classes).
+        score : torch.Tensor
+            Probability of the most likely class, shape (batch,).
+        index : torch.Tensor
+            The index of that class, shape (batch,).
+        label : list of str
+            The name of that class, one an utterance.
+
+        Raises
+        ------
+        ValueError
+            If an utterance is shorter than one frame (25 ms).
+        InputError
+            If a posterior is not finite, as from damaged weights.
+        """
+        names = [f"utterance {n}" for n, _ in enumerate(torch.atleast_2d(wavs))]
+        return self._classify(names, wavs, wav_lens)
+
+    @torch.no_grad()
+    def _classify(self, names, wavs, wav_lens=None):
+        """As `classify_batch`, with names for what is wrong."""
+        wavs = torch.atleast_2d(wavs).to(self.device, torch.float32)
+        wav_lens = None if wav_lens is None else wav_lens.to(self.device)
+        posteriors = self.posteriors(wavs, wav_lens)
+        check_finite(names, posteriors)
+        score, index = posteriors.max(dim=-1)
+        label = [self.classes[position] for position in index.tolist()]
+        return posteriors, score, index, label
+
+    def classify_file(self, path):
+        """Posteriors and label of an audio file.
+
+        Arguments
+        ---------
+        path : str or pathlib.Path
+            Anything soundfile opens, at any sample rate, with any number of
+            channels.
+
+        Returns
+        -------
+        tuple
+            As :meth:`classify_batch` for a batch of one.
+
+        Raises
+        ------
+        InputError
+            If the file is missing, is no audio, is shorter than one frame
+            (25 ms), or holds NaN or infinity.
+        """
+        wav = read_audio(path)
+        check_length(path, len(wav), self.shortest)
+        check_values(path, wav)
+        return self._classify([path], wav)
+
+    def classify_files(
+        self, paths, batch_seconds=None, num_workers=None, skip_bad=False
+    ):
+        """Labels and posteriors of many audio files, in batches.
+
+        Files of like length are padded to batches, the longest first, which
+        are decoded when they are needed. The answers are those of
+        :meth:`classify_file`, whatever the batches. A progress bar is shown
+        on a terminal.
+
+        Arguments
+        ---------
+        paths : list of str or pathlib.Path
+            Anything soundfile opens, each at any sample rate, with any
+            number of channels.
+        batch_seconds : float, optional
+            Most padded audio in a batch; a longer file is one of its own.
+            By default 15 s on a CPU, 120 s on a GPU.
+        num_workers : int, optional
+            Processes that decode ahead. By default none on a CPU, and on a
+            GPU one a core, at most 8.
+        skip_bad : bool
+            Answer the other files where one is bad.
+
+        Returns
+        -------
+        list of dict
+            One record a file, in the order given: ``file`` (the path as
+            str), ``label``, ``score`` (its probability), ``duration`` (in
+            seconds) and ``posteriors`` (probability by class name). With
+            ``skip_bad`` a bad file's record has ``file`` and ``error``.
+
+        Raises
+        ------
+        InputError
+            If a file is missing, is no audio, is shorter than one frame
+            (25 ms), or holds NaN or infinity, unless ``skip_bad``; if a
+            batch does not fit the GPU's memory; if an option is out of its
+            range.
+
+        Example
+        -------
+        >>> import numpy, soundfile
+        >>> from ser_brain.assets import folder
+        >>> from ser_brain.inference import EmotionRecognizer
+        >>> from ser_brain.lobes.wav2vec2 import Wav2Vec2
+        >>> from ser_brain.nnet.heads import UtteranceHead
+        >>> encoder = Wav2Vec2(folder("nano_wav2vec2"))
+        >>> head = UtteranceHead(encoder.dim, 2)
+        >>> recognizer = EmotionRecognizer(encoder, head, ["calm", "sad"])
+        >>> paths = [getfixture("tmp_path") / f"{name}.wav" for name in "ab"]
+        >>> soundfile.write(paths[0], numpy.zeros(44100), 44100)
+        >>> soundfile.write(paths[1], numpy.zeros(4000), 8000)
+        >>> records = recognizer.classify_files(paths)
+        >>> [record["duration"] for record in records]
+        [1.0, 0.5]
+        >>> list(records[0]["posteriors"])
+        ['calm', 'sad']
+        """
+        options = check_options(batch_seconds, num_workers, self.device)
+        batch_seconds, num_workers = options
+        faults, samples = Faults(skip_bad), {}
+        for place, path in enumerate(paths):
+            with faults.of(place):
+                count = header_samples(path)
+                check_length(path, count, self.shortest)
+                samples[place] = count
+        batches = batches_by_length(samples, batch_seconds)
+        records = [None] * len(paths)
+        with _progress(len(samples)) as progress:
+            for batch in padded_batches(paths, batches, num_workers, faults):
+                for place, record in self._records(paths, batch, faults):
+                    records[place] = record
+                progress.update(len(batch.place))
+        for place, error in faults.items():
+            records[place] = {"file": str(paths[place]), "error": str(error)}
+        return records
+
+    def _records(self, paths, batch, faults):
+        """Place and record of each good file of a padded batch."""
+        batch = self._good(paths, batch, faults)
+        places, counts = batch.place.tolist(), batch.samples.tolist()
+        if not places:
+            return
+        names = [paths[place] for place in places]
+        try:
+            answers = self._classify(names, batch.wavs, batch.wav_lens)
+        except torch.OutOfMemoryError as error:
+            longest = paths[places[0]]
+            raise InputError(
+                f"{longest} ({max(counts) / SAMPLE_RATE:.1f} s), in a batch "
+                f"of {len(places)}, does not fit the GPU's memory: give "
+                "fewer batch_seconds or another device."
+            ) from error
+        posteriors, score, _, label = answers
+        rows = zip(places, counts, label, score.tolist(), posteriors.tolist())
+        for place, count, name, best, shares in rows:
+            yield (
+                place,
+                {
+                    "file": str(paths[place]),
+                    "label": name,
+                    "score": best,
+                    "duration": count / SAMPLE_RATE,
+                    "posteriors": dict(zip(self.classes, shares)),
+                },
+            )
+
+    def _good(self, paths, batch, faults):
+        """The batch without the files whose samples are bad."""
+        rows = []
+        for row, place in enumerate(batch.place.tolist()):
+            count = int(batch.samples[row])
+            with faults.of(place):
+                check_length(paths[place], count, self.shortest)
+                check_values(paths[place], batch.wavs[row, :count])
+                rows.append(row)
+        if len(rows) == len(batch.place):
+            return batch
+        parts = vars(batch).items()
+        return SimpleNamespace(**{name: part[rows] for name, part in parts})
+
+    def timeline(self, path, window=4.0, hop=2.0, turns=None, progress=True):
+        """Posteriors over the speech of a recording of any length.
+
+        The file is read twice, block by block: once to find its speech, once
+        to classify it, so that the memory does not grow with its length.
+
+        Arguments
+        ---------
+        path : str or pathlib.Path
+            Anything soundfile opens, at any sample rate, with any number of
+            channels.
+        window : float
+            Seconds of speech that are classified together. Windows cross no
+            pause of 0.5 s or more, and no speaker's turn.
+        hop : float
+            Seconds from one window to the next.
+        turns : str, pathlib.Path or list of Turn, optional
+            An RTTM file with the speakers' turns, or what
+            ``ser_brain.recordings.read_turns`` gives.
+        progress : bool
+            Show a bar on a terminal.
+
+        Returns
+        -------
+        ser_brain.recordings.Timeline
+            Its ``segments``, ``times`` and ``posteriors``, and its text forms.
+
+        Raises
+        ------
+        InputError
+            If a file is missing or malformed, or an option out of its range.
+
+        Example
+        -------
+        >>> import soundfile
+        >>> from ser_brain.assets import folder
+        >>> from ser_brain.inference import EmotionRecognizer
+        >>> from ser_brain.lobes.wav2vec2 import Wav2Vec2
+        >>> from ser_brain.nnet.heads import UtteranceHead
+        >>> encoder = Wav2Vec2(folder("nano_wav2vec2"))
+        >>> head = UtteranceHead(encoder.dim, 2)
+        >>> recognizer = EmotionRecognizer(encoder, head, ["calm", "sad"])
+        >>> path = getfixture("tmp_path") / "silence.wav"
+        >>> soundfile.write(path, torch.zeros(32000).numpy(), 16000)
+        >>> timeline = recognizer.timeline(path)
+        >>> timeline.duration, timeline.segments
+        (2.0, [])
+        """
+        return listen(self, path, window, hop, turns, progress)
+
+
+def _progress(files):
+    """A bar on a terminal; a moment's work shows none."""
+    return tqdm(
+        total=files,
+        desc="predict",
+        unit="file",
+        disable=None,
+        delay=1,
+        leave=False,
+        dynamic_ncols=True,
+    )
