@@ -7,6 +7,7 @@ import time
 import speechbrain as sb
 import torch
 
+from ser_brain.brains.finite import FiniteUpdates, SkippedUpdates
 from ser_brain.dataio.audio import SAMPLE_RATE, sample_count
 from ser_brain.dataio.batches import data_parallel, mixed_seed, seeded
 from ser_brain.dataio.budget import MicroBatchBudget
@@ -18,7 +19,7 @@ from ser_brain.errors import InputError
 UTTERANCES, DROPPED_LAYERS, DROPOUT = range(3)
 
 
-class ObjectiveBrain(sb.Brain):
+class ObjectiveBrain(FiniteUpdates, sb.Brain):
     """A Brain whose update is the batch, in however many parts it is run.
 
     A sub-class says what it draws for an utterance (``drawn``), what the
@@ -33,7 +34,8 @@ class ObjectiveBrain(sb.Brain):
     Expects in ``hparams``: stage, seed, lr_schedule, max_seconds,
     micro_batch_seconds, front_end (a cache of ``dataio.front_end``, or
     None), sampler, updates, updates_per_epoch, validates, file_logger,
-    tensorboard.
+    tensorboard, max_skipped_updates, nonfinite_folder (where updates that
+    are not finite are kept).
     """
 
     def __init__(self, *args, **kwargs):
@@ -42,10 +44,11 @@ class ObjectiveBrain(sb.Brain):
         self.budget = MicroBatchBudget(
             self.hparams.micro_batch_seconds, self.device
         )
+        self.skipped = SkippedUpdates(self.hparams.max_skipped_updates)
         if self.checkpointer is not None:
-            self.checkpointer.add_recoverable(
-                "micro_batches", self.budget, optional_load=True
-            )
+            kept = {"micro_batches": self.budget, "skipped": self.skipped}
+            for name, one in kept.items():
+                self.checkpointer.add_recoverable(name, one, optional_load=True)
         self.epoch = 0
         self.trained_seconds = 0.0
         self.trained_wall = 0.0
@@ -195,28 +198,8 @@ class ObjectiveBrain(sb.Brain):
             loss = self.compute_objectives(outputs, batch, sb.Stage.TRAIN)
         # DDP averages over ranks what must be a sum.
         scaled = self.scaler.scale(loss * self.world)
-        self.check_loss_isfinite(scaled)
         scaled.backward()
         return loss.detach()
-
-    def check_loss_isfinite(self, loss):
-        """Lets some losses pass that are not finite, as SpeechBrain does.
-
-        Raises
-        ------
-        InputError
-            When there were more of them than ``--nonfinite_patience``.
-        """
-        try:
-            super().check_loss_isfinite(loss)
-        except ValueError as error:
-            rate = self.optimizer.param_groups[0]["lr"]
-            raise InputError(
-                f"{self.hparams.stage}: the loss was not finite "
-                f"{self.nonfinite_count} times, last in epoch {self.epoch}, "
-                f"update {self.step}, at the learning rate {rate:g}: give a "
-                "lower one, or --precision fp32."
-            ) from error
 
     @contextlib.contextmanager
     def unsynced(self):
@@ -269,13 +252,18 @@ class ObjectiveBrain(sb.Brain):
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         utterances, totals = self.drawn_update(batch)
-        total = self.update_loss(utterances, totals)
-        self.optimizers_step()
-        self.budget.settle()
+        own = self.update_loss(utterances, totals)
+        total = self.over_ranks(own.clone())
+        fault = self.fault(total)
+        if fault is None:
+            self.optimizers_step()
+            self.budget.settle()
+        else:
+            self.skip(fault, own, utterances, totals)
         samples = sum(len(one.signal) for one in utterances)
         self.trained_seconds += samples / SAMPLE_RATE
         self.trained_wall += time.perf_counter() - begun
-        return self.over_ranks(total).cpu()
+        return total.cpu()
 
     def evaluate_batch(self, batch, stage):
         """Loss of a batch, without gradients."""
@@ -346,6 +334,7 @@ class ObjectiveBrain(sb.Brain):
         meta = {"epoch": epoch}
         min_keys = []
         if valid_stats:
+            self.check_valid(epoch, valid_stats["loss"])
             meta["valid_loss"] = valid_stats["loss"]
             min_keys = ["valid_loss"]
         # SpeechBrain would go on in the middle of this epoch otherwise.

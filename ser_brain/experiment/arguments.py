@@ -32,6 +32,7 @@ MAY_BE_ZERO = (
     "seed",
     "adaptation_seed",
     "num_workers",
+    "max_skipped_updates",
     "fine_tuning_min_spans",
     "states_min_spans",
 )
@@ -75,6 +76,11 @@ def parse_arguments(argv):
         raise InputError(
             "--test_only would test a model without training: leave it out, "
             "a finished run is not trained again."
+        )
+    if "nonfinite_patience" in run_opts.overridden_args:
+        raise InputError(
+            "--nonfinite_patience counts anew in every epoch: give "
+            "--max_skipped_updates, which counts the updates of a stage."
         )
     name, text = (each.replace(EQUALS, "=") for each in (name, text))
     path = Path(name)

@@ -53,6 +53,11 @@ class Stage:
         """Folder of SpeechBrain checkpoints, gone when the stage is done."""
         return self.folder / "checkpoints"
 
+    @property
+    def nonfinite(self):
+        """Folder of the updates that were skipped; no part of the result."""
+        return self.folder / "nonfinite"
+
     def _record(self, name):
         record = read_record(self.folder / name)
         return record if record.get("key") == self.key else None
@@ -131,6 +136,7 @@ class Stage:
 
     def _finish(self, record):
         own = ("done.json", "unfinished.json", self.checkpoints.name)
+        own += (self.nonfinite.name,)
         record["files"] = digests(self.folder, leave_out=own)
         write_atomically(
             self.folder / "done.json", json.dumps(record, indent=2)

@@ -115,6 +115,8 @@ def assemble(brain_class, experiment, section, stage, ids, validates, **more):
         "validates": validates,
         "file_logger": experiment.file_logger,
         "tensorboard": experiment.tensorboard(stage.name),
+        "max_skipped_updates": experiment.settings.get("max_skipped_updates"),
+        "nonfinite_folder": stage.nonfinite,
     }
     brain = brain_class(
         modules=section["modules"],

@@ -158,6 +158,8 @@ def make_brain(tiny_wav2vec2, tiny_wav2vec, pseudo_labels, tmp_path):
             "mask_prob": 0.3,
             "mask_length": 3,
             "min_masks": 2,
+            "max_skipped_updates": 2,
+            "nonfinite_folder": tmp_path / "nonfinite",
         }
         return BRAINS[objective](
             modules=_modules(objective, folder, tiny_wav2vec),

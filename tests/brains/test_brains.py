@@ -340,7 +340,8 @@ def test_throughput_counts_audio_without_padding(make_brain, start, update):
 
 def test_a_brain_must_say_what_it_draws():
     brain = ObjectiveBrain(
-        hparams={"micro_batch_seconds": None}, run_opts={"device": "cpu"}
+        hparams={"micro_batch_seconds": None, "max_skipped_updates": 0},
+        run_opts={"device": "cpu"},
     )
     with pytest.raises(TypeError, match="does not define drawn"):
         brain.drawn(None, 0, None)

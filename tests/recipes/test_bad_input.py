@@ -222,10 +222,24 @@ def test_batch_larger_than_the_training_set_in_p3(refused):
     assert "--adaptation_batch_seconds 10000" in sentence
 
 
-def test_a_loss_that_is_not_finite(refused):
-    sentence = refused(lr=1e30, epochs=3)
-    assert "classifier: the loss was not finite 4 times" in sentence
-    assert "at the learning rate 1e+30: give a lower one" in sentence
+def test_a_loss_that_is_not_finite(refused, tmp_path):
+    sentence = refused(lr=1e30, epochs=3, max_skipped_updates=1)
+    assert "classifier: the loss of update" in sentence
+    assert "at the learning rate 1e+30, with the clips 0" in sentence
+    assert "at most 1 (--max_skipped_updates); give a lower" in sentence
+    stage = run_folder(tmp_path / "results", "vft") / "save" / "classifier"
+    kept = sorted((stage / "nonfinite").iterdir())
+    assert len(kept) == 2 and str(kept[1]) in sentence
+    assert {path.name for path in kept[0].iterdir()} == {
+        "update.json",
+        "batch.safetensors",
+        "weights.safetensors",
+    }
+
+
+def test_speechbrains_own_patience_is_refused(refused):
+    sentence = refused("--nonfinite_patience", "9")
+    assert "--max_skipped_updates" in sentence
 
 
 def test_more_clusters_than_frames(refused):
