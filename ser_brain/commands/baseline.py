@@ -9,21 +9,7 @@ HELP = "log-mel and logistic regression, all folds"
 
 
 def add_arguments(sub):
-    """Add the command's arguments.
-
-    Arguments
-    ---------
-    sub : argparse.ArgumentParser
-        The sub-parser of ``baseline``.
-
-    Example
-    -------
-    >>> import argparse
-    >>> parser = argparse.ArgumentParser()
-    >>> add_arguments(parser)
-    >>> parser.parse_args(["--manifest", "calls.csv"]).manifest
-    'calls.csv'
-    """
+    """Add the command's arguments to its own parser."""
     chosen = sub.add_mutually_exclusive_group(required=True)
     chosen.add_argument("--corpus", help="IEMOCAP or SAVEE")
     chosen.add_argument(
@@ -37,16 +23,6 @@ def add_arguments(sub):
 
 def run(arguments):
     """Print the plain baseline's unweighted accuracy, fold by fold.
-
-    Arguments
-    ---------
-    arguments : argparse.Namespace
-        As :func:`add_arguments` asks for them.
-
-    Returns
-    -------
-    int
-        0.
 
     Raises
     ------

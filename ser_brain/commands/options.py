@@ -6,6 +6,16 @@ import sys
 from ser_brain.errors import InputError
 
 COMPLETE, FAILED, INTERRUPTED = 0, 1, 130
+# Option, type, default, help: what every plan of runs takes.
+PLAN_OPTIONS = (
+    ("folds", str, "all", "all (default), or some: DC,JE"),
+    ("runs", int, None, "of each fold, seeds 1 to RUNS (default {runs})"),
+    ("repeat", str, "all", "all (default, the paper): adaptation and "
+     "fine-tuning; finetune (the released code): runs of a fold share an "
+     "adaptation"),
+    ("outliers", str, "rerun", "rerun (default): discard a run outside two "
+     "standard deviations and run another seed; keep: every run counts"),
+)  # fmt: skip
 # What describes an engine: option, type, help.
 LOCAL_OPTIONS = (
     ("workers", int, "runs at a time here (default: one per GPU, else one)"),
@@ -18,54 +28,27 @@ RAY_OPTIONS = (
 )
 
 
-def add_plan_arguments(sub, runs):
-    """Add what every plan of runs takes.
+def add_plan_arguments(sub, runs=None):
+    """Add what chooses the runs of a plan, and the engine.
 
     Arguments
     ---------
     sub : argparse.ArgumentParser
         A sub-parser.
-    runs : int or None
+    runs : int, optional
         The default number of runs; None where the paper decides.
     """
-    sub.add_argument(
-        "--folds", default="all", help="all (default), or some: DC,JE"
-    )
-    sub.add_argument(
-        "--runs",
-        type=int,
-        default=runs,
-        help="of each fold, seeds 1 to RUNS (default "
-        f"{runs or 'as many as the paper: 5, of SAVEE 20'})",
-    )
-    sub.add_argument(
-        "--repeat",
-        default="all",
-        help="all (default, the paper): adaptation and fine-tuning; "
-        "finetune (the released code): runs of a fold share an adaptation",
-    )
-    sub.add_argument(
-        "--outliers",
-        default="rerun",
-        help="rerun (default): discard a run outside two standard deviations "
-        "and run another seed; keep: every run counts",
-    )
+    told = runs or "as many as the paper: 5, of SAVEE 20"
+    for name, kind, default, text in PLAN_OPTIONS:
+        text = text.format(runs=told)
+        sub.add_argument(f"--{name}", type=kind, default=default, help=text)
+    sub.set_defaults(runs=runs)
     sub.add_argument(
         "--dry_run",
         "--dry-run",
         action="store_true",
         help="list the runs with their state and the time left",
     )
-
-
-def add_engine_arguments(sub):
-    """Add what chooses and describes an engine.
-
-    Arguments
-    ---------
-    sub : argparse.ArgumentParser
-        A sub-parser.
-    """
     sub.add_argument(
         "--engine",
         choices=("local", "ray"),
@@ -82,7 +65,7 @@ def choose_engine(arguments, overrides=()):
     Arguments
     ---------
     arguments : argparse.Namespace
-        With what :func:`add_engine_arguments` adds.
+        With what :func:`add_plan_arguments` adds.
     overrides : sequence of str
         Words of each run's command line. If they have a ``--device``, runs
         are not spread over the GPUs.
@@ -100,7 +83,7 @@ def choose_engine(arguments, overrides=()):
     -------
     >>> import argparse
     >>> parser = argparse.ArgumentParser()
-    >>> add_engine_arguments(parser)
+    >>> add_plan_arguments(parser)
     >>> choose_engine(parser.parse_args(["--workers", "2"]), ["--device=cpu"])
     LocalEngine(workers=2, devices=[])
     >>> choose_engine(parser.parse_args(["--address", "auto"]))
@@ -108,8 +91,8 @@ def choose_engine(arguments, overrides=()):
     ...
     ser_brain.errors.InputError: --address is an option of --engine ray: ...
     """
-    values = {name: getattr(arguments, name) for name, _, _ in RAY_OPTIONS}
-    given = {name: one for name, one in values.items() if one is not None}
+    values = ((name, getattr(arguments, name)) for name, _, _ in RAY_OPTIONS)
+    given = {name: value for name, value in values if value is not None}
     if arguments.engine == "ray":
         from ser_brain.engines.ray_engine import RayEngine
 
@@ -132,8 +115,7 @@ def choose_engine(arguments, overrides=()):
 
 def plan_choices(arguments):
     """The arguments that every plan takes, by their names there."""
-    names = ("folds", "runs", "repeat", "outliers")
-    return {name: getattr(arguments, name) for name in names}
+    return {name: getattr(arguments, name) for name, *_ in PLAN_OPTIONS}
 
 
 def run_all(plans, engine):

@@ -9,21 +9,7 @@ COMPLETE, INCOMPLETE = 0, 1
 
 
 def add_arguments(sub):
-    """Add the command's arguments.
-
-    Arguments
-    ---------
-    sub : argparse.ArgumentParser
-        The sub-parser of ``report``.
-
-    Example
-    -------
-    >>> import argparse
-    >>> parser = argparse.ArgumentParser()
-    >>> add_arguments(parser)
-    >>> parser.parse_args(["results/SAVEE"]).resamples
-    5000
-    """
+    """Add the command's arguments to its own parser."""
     sub.add_argument(
         "folders",
         metavar="FOLDER",
@@ -50,15 +36,7 @@ def add_arguments(sub):
 def run(arguments):
     """Write the report and print its tables.
 
-    Arguments
-    ---------
-    arguments : argparse.Namespace
-        As :func:`add_arguments` asks for them.
-
-    Returns
-    -------
-    int
-        0, or 1 where something that was planned is missing.
+    Returns 1 where something that was planned is missing, else 0.
 
     Raises
     ------

@@ -2,16 +2,7 @@
 
 import sys
 
-from ser_brain.commands.options import (
-    COMPLETE,
-    FAILED,
-    INTERRUPTED,
-    add_engine_arguments,
-    add_plan_arguments,
-    choose_engine,
-    plan_choices,
-    run_all,
-)
+from ser_brain.commands import options
 
 HELP = "a procedure on all folds, several runs each"
 TAKES_SETTINGS = True
@@ -40,22 +31,13 @@ def add_arguments(sub):
         "recipe", metavar="RECIPE", help="SAVEE, IEMOCAP, or a train_….py"
     )
     sub.add_argument("yaml", metavar="YAML", help="as hparams/ptapt.yaml")
-    add_plan_arguments(sub, runs=5)
-    add_engine_arguments(sub)
+    options.add_plan_arguments(sub, runs=5)
 
 
 def run(arguments):
     """Run what is missing of a plan.
 
-    Arguments
-    ---------
-    arguments : argparse.Namespace
-        As :func:`add_arguments` asks for them, and ``overrides``.
-
-    Returns
-    -------
-    int
-        0, or 1 where runs failed, or 130 where it was stopped.
+    Returns 0, or 1 where runs failed, or 130 where it was stopped.
 
     Raises
     ------
@@ -64,25 +46,26 @@ def run(arguments):
     """
     from ser_brain.plans.plan import Plan
 
-    overrides = arguments.overrides
-    engine = choose_engine(arguments, overrides)
-    choices = plan_choices(arguments)
+    engine = options.choose_engine(arguments, arguments.overrides)
     plan = Plan(
-        arguments.recipe, arguments.yaml, overrides=overrides, **choices
+        arguments.recipe,
+        arguments.yaml,
+        overrides=arguments.overrides,
+        **options.plan_choices(arguments),
     )
     if arguments.dry_run:
         print(plan.dry_run(getattr(engine, "workers", 1)))
-        return COMPLETE
-    failures = run_all([plan], engine)
+        return options.COMPLETE
+    failures = options.run_all([plan], engine)
     if failures is None:
-        return INTERRUPTED
+        return options.INTERRUPTED
     for outcome in failures:
         print(
             f"failed: {outcome.run.name}: {outcome.error} ({outcome.run.log})",
             file=sys.stderr,
         )
     print(f"{plan.folder}: {summary(plan)}")
-    return FAILED if failures else COMPLETE
+    return options.FAILED if failures else options.COMPLETE
 
 
 def summary(plan):

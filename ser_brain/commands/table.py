@@ -3,16 +3,7 @@
 import sys
 from itertools import takewhile
 
-from ser_brain.commands.options import (
-    COMPLETE,
-    FAILED,
-    INTERRUPTED,
-    add_engine_arguments,
-    add_plan_arguments,
-    choose_engine,
-    plan_choices,
-    run_all,
-)
+from ser_brain.commands import options
 from ser_brain.errors import InputError
 
 HELP = "a table of the paper beside ours"
@@ -44,22 +35,13 @@ def add_arguments(sub):
         help="1 IEMOCAP, 2 SAVEE, 3 NAME=FOLDER … (pretraining loss of "
         "folders of audio), 4 data sizes, 5 other systems",
     )
-    add_plan_arguments(sub, runs=None)
-    add_engine_arguments(sub)
+    options.add_plan_arguments(sub)
 
 
 def run(arguments):
     """Run what a table lacks, print it and write its files.
 
-    Arguments
-    ---------
-    arguments : argparse.Namespace
-        As :func:`add_arguments` asks for them, and ``overrides``.
-
-    Returns
-    -------
-    int
-        0, or 1 where the table is incomplete, or 130 where it was stopped.
+    Returns 0, or 1 where the table is incomplete, or 130 where it was stopped.
 
     Raises
     ------
@@ -88,21 +70,21 @@ def _run_accuracy_table(number, arguments, overrides):
     """A table of accuracies: plans, runs, prints, writes."""
     from ser_brain.plans import paper
 
-    engine = choose_engine(arguments, overrides)
+    engine = options.choose_engine(arguments, overrides)
     overrides = [*overrides, *paper.mini_words(number, overrides)]
     parts = paper.make_parts(
-        number, overrides=overrides, **plan_choices(arguments)
+        number, overrides=overrides, **options.plan_choices(arguments)
     )
     if arguments.dry_run:
         print(paper.dry_run(parts, getattr(engine, "workers", 1)))
-        return COMPLETE
-    if run_all(_announced(number, parts), engine) is None:
-        return INTERRUPTED
+        return options.COMPLETE
+    if options.run_all(_announced(number, parts), engine) is None:
+        return options.INTERRUPTED
     table, lacking = paper.filled(number, parts, overrides)
     plan = parts[-1].plan
     name = f"table_{number}-{plan.outline.scale}"
     _publish(table, plan.folder.parents[1] / name, number)
-    return FAILED if lacking else COMPLETE
+    return options.FAILED if lacking else options.COMPLETE
 
 
 def _announced(number, parts):
@@ -124,7 +106,7 @@ def _run_loss_table(arguments, folders, overrides):
     from ser_brain.experiment.loss_table import measured_losses
 
     _publish(*measured_losses(folders, overrides), 3)
-    return COMPLETE
+    return options.COMPLETE
 
 
 def _publish(table, folder, number):

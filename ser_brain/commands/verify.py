@@ -7,21 +7,7 @@ SECONDS = 1  # of noise that is classified
 
 
 def add_arguments(sub):
-    """Add the command's arguments.
-
-    Arguments
-    ---------
-    sub : argparse.ArgumentParser
-        The sub-parser of ``verify``.
-
-    Example
-    -------
-    >>> import argparse
-    >>> parser = argparse.ArgumentParser()
-    >>> add_arguments(parser)
-    >>> parser.parse_args(["model"]).model
-    'model'
-    """
+    """Add the command's arguments to its own parser."""
     sub.add_argument(
         "model", metavar="MODEL", help="a run folder, .../seed_1, or a model"
     )
@@ -29,16 +15,6 @@ def add_arguments(sub):
 
 def run(arguments):
     """Check the files' sums, load the weights, and classify some noise.
-
-    Arguments
-    ---------
-    arguments : argparse.Namespace
-        As :func:`add_arguments` asks for them.
-
-    Returns
-    -------
-    int
-        0.
 
     Raises
     ------

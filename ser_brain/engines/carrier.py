@@ -62,10 +62,8 @@ def fetch_results(run, url):
 
     Arguments
     ---------
-    run : Run
-        With an absolute run folder.
-    url : str
-        The home.
+    run, url
+        As :class:`Carrier` takes them.
 
     Returns
     -------

@@ -67,7 +67,7 @@ def why_unreachable(address):
     Arguments
     ---------
     address : str
-        "auto", or ``host:port``.
+        As :func:`connect` takes it.
 
     Returns
     -------

@@ -102,16 +102,7 @@ class RayEngine:
     def execute(self, runs):
         """Carries out runs, as many at a time as the cluster has room for.
 
-        Arguments
-        ---------
-        runs : iterable of Run
-            In the order in which they should begin.
-
-        Yields
-        ------
-        Outcome
-            One per run, in the order in which they end. Closing the iterator
-            stops what still runs.
+        Takes and yields what :class:`ser_brain.engines.runs.Engine` says.
 
         Raises
         ------
@@ -211,12 +202,10 @@ def carry_out(run, folder, environment, home):
     ---------
     run : Run
         With an absolute run folder.
-    folder : str
-        The working folder.
+    folder, home : str
+        The working folder, and the store's URL or None.
     environment : dict
         Variables, where this machine has none of the name.
-    home : str or None
-        URL of the store.
 
     Returns
     -------

@@ -7,6 +7,7 @@ on the folds of the recipes:
 
 from functools import cache
 
+import pandas
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -140,9 +141,8 @@ def accuracy_by_fold(rows):
     >>> accuracy_by_fold([{"fold": "DC", "label": "x", "prediction": "x"}])
     {'DC': 1.0}
     """
-    by_fold = {}
-    for row in rows:
-        truth, prediction = by_fold.setdefault(row["fold"], ([], []))
-        truth.append(row["label"])
-        prediction.append(row["prediction"])
-    return {fold: unweighted_accuracy(*pair) for fold, pair in by_fold.items()}
+    by_fold = pandas.DataFrame(rows).groupby("fold", sort=False)
+    return {
+        fold: unweighted_accuracy(clips["label"], clips["prediction"])
+        for fold, clips in by_fold
+    }

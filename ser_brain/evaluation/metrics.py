@@ -2,7 +2,8 @@
 
 All scores are fractions in [0, 1]; tables print them as percent. The labels
 are class names or class indices, whatever the caller uses, as long as both
-sequences use the same.
+sequences use the same. Every score takes ``truth``, ``prediction`` and
+``labels`` as :func:`confusion` does, and raises the same errors.
 """
 
 import numpy as np
@@ -54,25 +55,11 @@ def recall_by_class(truth, prediction, labels=None):
 
     .. math:: r_i = C_{ii} / \sum_j C_{ij}
 
-    Arguments
-    ---------
-    truth : sequence
-        The true label of each clip.
-    prediction : sequence
-        The predicted label of each clip, as long as ``truth``.
-    labels : sequence, optional
-        All classes; see :func:`confusion`.
-
     Returns
     -------
     dict
         Label -> recall in [0, 1], in the order of the labels; None for a
         class without a clip in ``truth``, whose recall is not defined.
-
-    Raises
-    ------
-    ValueError
-        As :func:`confusion`.
 
     Example
     -------
@@ -97,24 +84,10 @@ def unweighted_accuracy(truth, prediction, labels=None):
     has no recall, and counting it as zero would punish the model for the
     split. The headline score of Chen and Rudnicky, Tables 1 and 2.
 
-    Arguments
-    ---------
-    truth : sequence
-        The true label of each clip.
-    prediction : sequence
-        The predicted label of each clip, as long as ``truth``.
-    labels : sequence, optional
-        All classes; they only check that no other label occurs.
-
     Returns
     -------
     float
         UA in [0, 1]; a uniform guess scores 1 / classes.
-
-    Raises
-    ------
-    ValueError
-        As :func:`confusion`.
 
     Example
     -------
@@ -130,24 +103,10 @@ def weighted_accuracy(truth, prediction, labels=None):
 
     .. math:: \mathrm{WA} = \sum_i C_{ii} / \sum_{ij} C_{ij}
 
-    Arguments
-    ---------
-    truth : sequence
-        The true label of each clip.
-    prediction : sequence
-        The predicted label of each clip, as long as ``truth``.
-    labels : sequence, optional
-        All classes; they only check that no other label occurs.
-
     Returns
     -------
     float
         WA in [0, 1].
-
-    Raises
-    ------
-    ValueError
-        As :func:`confusion`.
 
     Example
     -------
@@ -167,24 +126,10 @@ def macro_f1(truth, prediction, labels=None):
     for any other class :math:`F_i` is 0 / 0. This is not the harmonic mean
     of macro precision and macro recall that some code calls F1.
 
-    Arguments
-    ---------
-    truth : sequence
-        The true label of each clip.
-    prediction : sequence
-        The predicted label of each clip, as long as ``truth``.
-    labels : sequence, optional
-        All classes; they only check that no other label occurs.
-
     Returns
     -------
     float
         Macro F1 in [0, 1].
-
-    Raises
-    ------
-    ValueError
-        As :func:`confusion`.
 
     Example
     -------
@@ -200,24 +145,10 @@ def macro_f1(truth, prediction, labels=None):
 def scores(truth, prediction, labels=None):
     """All scores of one test part, under the names of ``metrics.json``.
 
-    Arguments
-    ---------
-    truth : sequence
-        The true label of each clip.
-    prediction : sequence
-        The predicted label of each clip, as long as ``truth``.
-    labels : sequence, optional
-        All classes; see :func:`confusion`.
-
     Returns
     -------
     dict
         UA, WA, macro_f1 (fractions), recall (by class) and n (clips).
-
-    Raises
-    ------
-    ValueError
-        As :func:`confusion`.
 
     Example
     -------

@@ -195,10 +195,8 @@ def bootstrap(folds, n_classes, by="clip", resamples=5000, seed=0, level=0.95):
 
     Arguments
     ---------
-    folds : list of FoldTrials
-        All folds.
-    n_classes : int
-        Number of classes.
+    folds, n_classes
+        As :func:`protocol_scores` takes them.
     by : str
         "clip" or "speaker".
     resamples : int

@@ -17,6 +17,7 @@ from ser_brain.experiment.pretraining_loss import (
 )
 from ser_brain.experiment.settings import ROOT, Settings
 from ser_brain.reporting.paper_tables import loss_table
+from ser_brain.reporting.texts import TEXTS
 
 METHOD = ROOT / "hparams" / "tapt.yaml"
 
@@ -117,23 +118,15 @@ def loss_settings(chosen):
 
 def loss_notes(objective, section, summaries):
     """What exactly is summed, and what was left out."""
+    said = TEXTS["paper"]
     prob, span, least = objective.mask_settings
-    yield (
-        "loss / clip: the sum over the masked frames of one clip of the "
-        "contrastive cross-entropy (1 target, "
-        f"{objective.num_negatives} distractors, natural logarithm) + "
-        f"{objective.diversity_weight:g} x codebook diversity, mean over "
-        "clips; evaluation mode, no adaptation, one clip at a time"
+    seed, seconds = section["seed"], section["max_seconds"]
+    yield said["loss"].format(
+        distractors=objective.num_negatives, weight=objective.diversity_weight
     )
-    yield (
-        f"masks: p {prob:g}, span {span}, at least {least} spans, seed "
-        f"{section['seed']}; clips over {section['max_seconds']:g} s are cut "
-        "to so much at a random place; a sum grows with the masked frames, so "
-        "compare sums only under the same masks"
+    yield said["masks"].format(
+        prob=prob, span=span, least=least, seed=seed, seconds=seconds
     )
     for name, one in summaries.items():
         if one["too_short"]:
-            yield (
-                f"{name}: {one['too_short']} clips that are not longer than "
-                "a masked span are left out"
-            )
+            yield said["too_short"].format(name=name, count=one["too_short"])

@@ -19,7 +19,7 @@ from ser_brain.reporting.paper_tables import (
     share_name,
     systems_table,
 )
-from ser_brain.reporting.report_tables import OUTLIERS, REPEATS, notices
+from ser_brain.reporting.texts import TEXTS, notices
 
 HPARAMS = ROOT / "hparams"
 BATCH = "--adaptation_batch_seconds"
@@ -313,13 +313,15 @@ def plan_notes(plan, overrides):
     -------
     list of str
     """
-    outline = plan.outline
-    notes = [
-        "ours: mean ± standard deviation over the runs of each fold, "
-        f"{plan.runs} planned; repeat {plan.repeat}: {REPEATS[plan.repeat]}; "
-        f"outliers {plan.outliers}: {OUTLIERS[plan.outliers]}",
-        *notices(outline.name, outline.scale),
-    ]
+    outline, said = plan.outline, TEXTS["paper"]
+    told = said["runs"].format(
+        runs=plan.runs,
+        repeat=plan.repeat,
+        repeats=TEXTS["repeats"][plan.repeat],
+        outlier=plan.outliers,
+        outliers=TEXTS["outliers"][plan.outliers],
+    )
+    notes = [told, *notices(outline.name, outline.scale)]
     if overrides:
-        notes.append(f"settings of the command line: {shlex.join(overrides)}")
+        notes.append(said["words"].format(words=shlex.join(overrides)))
     return [*notes, f"paper: {published.SOURCE}"]

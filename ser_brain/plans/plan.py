@@ -353,9 +353,8 @@ def _check_choice(option, value, choices):
 
 def _check_overrides(words):
     """Refuses what the plan itself decides."""
-    for word in words:
-        name = word.split("=")[0]
-        if name in OWN:
-            raise InputError(
-                f"{name} is the plan's to give: choose by {OWN[name]}."
-            )
+    given = [word.split("=")[0] for word in words]
+    for name in filter(OWN.get, given):
+        raise InputError(
+            f"{name} is the plan's to give: choose by {OWN[name]}."
+        )

@@ -188,18 +188,17 @@ def analyse(runs, plans, missing, resamples=5000):
     classes = runs[0].classes
     speakers = sorted({row["speaker"] for run in runs for row in run.rows})
     plan_of = {plan.procedure: plan for plan in plans}
-    order = list(PROCEDURES)
-    names = sorted(
-        {run.procedure for run in runs},
-        key=lambda n: (order.index(n) if n in order else len(order), n),
-    )
+    names = {run.procedure for run in runs}
+    order = [*PROCEDURES, *sorted(names)]
     procedures = []
-    for name in names:
-        plan = plan_of.get(name)
-        parts = _by_part([r for r in runs if r.procedure == name], plan)
-        if parts[0]:
+    for name in sorted(names, key=order.index):
+        own = [run for run in runs if run.procedure == name]
+        kinds = _by_kind(own, plan_of.get(name))
+        if kinds["counts"]:
             procedures.append(
-                _procedure(*parts, plan, classes, speakers, resamples)
+                _procedure(
+                    kinds, plan_of.get(name), classes, speakers, resamples
+                )
             )
     if not procedures:
         raise InputError(
@@ -230,17 +229,17 @@ def fold_order(name):
     return (0, int(name), "") if name.isdigit() else (1, 0, name)
 
 
-def _by_part(runs, plan):
-    """Runs that count, that were discarded, and the rest."""
-    parts = [], [], []
+def _by_kind(runs, plan):
+    """Runs that count, that were discarded, and spare ones."""
+    kinds = {"counts": [], "discarded": [], "spare": []}
     for run in runs:
-        counts = plan is None or plan.counts(run)
-        parts[0 if counts else 1 if plan.discards(run) else 2].append(run)
-    return parts
+        kinds["counts" if plan is None else plan.kind(run)].append(run)
+    return kinds
 
 
-def _procedure(runs, discarded, spare, plan, classes, speakers, resamples):
+def _procedure(kinds, plan, classes, speakers, resamples):
     """One procedure's numbers, from at least one run that counts."""
+    runs = kinds["counts"]
     clips = clip_table(runs)
     folds = sorted({run.fold for run in runs}, key=fold_order)
     trials = [
@@ -253,8 +252,8 @@ def _procedure(runs, discarded, spare, plan, classes, speakers, resamples):
         name=name,
         title=PROCEDURES.get(name, name),
         runs=runs,
-        discarded=discarded,
-        spare=spare,
+        discarded=kinds["discarded"],
+        spare=kinds["spare"],
         clips=clips,
         folds=folds,
         scores={name: score[0] for name, score in scores.items()},

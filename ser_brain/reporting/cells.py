@@ -3,6 +3,8 @@
 import statistics
 from typing import NamedTuple
 
+from ser_brain.reporting.formats import moments
+
 
 class Scores(NamedTuple):
     """UA of the runs of one cell, in percent.
@@ -63,13 +65,7 @@ def figure(scores):
     """
     kept, discarded = scores
     counts = len(kept), len(discarded)
-    return Figure(*_moments(kept), *counts, *_moments((*kept, *discarded)))
-
-
-def _moments(values):
-    """Mean and deviation, where there are enough values."""
-    mean = statistics.mean(values) if values else None
-    return mean, statistics.stdev(values) if len(values) > 1 else None
+    return Figure(*moments(kept), *counts, *moments((*kept, *discarded)))
 
 
 def mean_figure(figures):

@@ -3,6 +3,7 @@
 from itertools import cycle
 
 import numpy as np
+import pandas
 from matplotlib import rc_context
 from matplotlib.ticker import MaxNLocator
 
@@ -18,18 +19,17 @@ from ser_brain.reporting.pictures import (
     file_name,
     new_figure,
 )
+from ser_brain.reporting.texts import TEXTS
 
 WIDTH = 7.0  # inches: both columns of a paper
 SLOT = 0.8  # of the room between two folds
+ACCURACY = "unweighted accuracy (%)"
+LEGEND = {"loc": "lower center", "bbox_to_anchor": (0.5, 1), "ncols": 4}
+DASHES = {"train": "-", "valid": "--"}
 
 
 def all_pictures(analysis):
-    """Draw everything.
-
-    Arguments
-    ---------
-    analysis : Analysis
-        The numbers.
+    """Draw everything that an :class:`Analysis` says.
 
     Returns
     -------
@@ -38,38 +38,44 @@ def all_pictures(analysis):
         list of Picture.
     """
     procedures = analysis.procedures
+    # Where every fold is one speaker, the first figure says it all.
+    several = len(analysis.speakers) > len(analysis.folds)
     with rc_context(STYLE):
-        pictures = {
+        return {
             "runs": [runs_by_fold(analysis)],
             "recall": [recall_by_class(analysis)],
-            "speakers": [],
+            "speakers": [accuracy_by_speaker(analysis)] if several else [],
             "confusion": [
                 one for p in procedures for one in confusions(analysis, p)
             ],
-            "learning": [one for p in procedures if (one := learning(p))],
+            "learning": [one for p in procedures for one in learning(p)],
         }
-        # Where every fold is one speaker, the first figure says it all.
-        if len(analysis.speakers) > len(analysis.folds):
-            pictures["speakers"] = [accuracy_by_speaker(analysis)]
-    return pictures
+
+
+def _picture(kind, figure, *parts, group="", **known):
+    """A drawing with its words; ``parts`` are added to the file's name."""
+    said = TEXTS["pictures"][kind]
+    words = (said[key].format(**known) for key in ("caption", "alternative"))
+    return Picture(file_name(kind, *parts), *words, figure, group)
+
+
+def _axes(height, names, label, **slant):
+    """A wide drawing with a place for each name, and UA or recall upwards."""
+    axes = new_figure(WIDTH, height).add_subplot()
+    axes.set_xticks(range(len(names)), names, **slant)
+    axes.set_xlim(-0.6, len(names) - 0.4)
+    axes.set_ylabel(label)
+    return axes
+
+
+def _draw_chance(axes, analysis):
+    axes.axhline(100 * analysis.chance, color=GREY, lw=1, ls=":")
 
 
 def runs_by_fold(analysis):
-    """Every run as a mark, by fold; the published figure as a line.
-
-    Arguments
-    ---------
-    analysis : Analysis
-        The numbers.
-
-    Returns
-    -------
-    Picture
-        A strip plot.
-    """
+    """A strip plot: every run by fold; the published figure as a line."""
     folds = analysis.folds
-    figure = new_figure(WIDTH, 3.6)
-    axes = figure.add_subplot()
+    axes = _axes(3.6, [f"fold {fold}" for fold in folds], ACCURACY)
     step = SLOT / len(analysis.procedures)
     for number, (procedure, series) in enumerate(_series(analysis)):
         row = analysis.published.get(procedure.name, {})
@@ -79,28 +85,19 @@ def runs_by_fold(analysis):
             if fold in row:
                 ends = left, left + step
                 axes.hlines(row[fold], *ends, series[0], "dashed", lw=1.2)
-    axes.axhline(100 * analysis.chance, color=GREY, lw=1, ls=":")
+    _draw_chance(axes, analysis)
     for place, fold in enumerate(folds):
         if fold in (analysis.listeners or {}):
             ends = place - SLOT / 2, place + SLOT / 2
             score = analysis.listeners[fold]
             axes.hlines(score, *ends, INK, "dashdot", lw=0.9)
-    _legend(axes, analysis)
-    axes.set_xticks(range(len(folds)), [f"fold {fold}" for fold in folds])
-    axes.set_xlim(-0.6, len(folds) - 0.4)
+    _name_marks(axes, analysis)
     axes.grid(visible=False, axis="x")
-    axes.set_ylabel("unweighted accuracy (%)")
     said = "; ".join(
         f"{p.title}, mean {percent(p.scores['UA'])} %"
         for p in analysis.procedures
     )
-    return Picture(
-        "runs_by_fold",
-        "Every run by fold. Bars: mean of the runs; crosses: discarded runs; "
-        "dashed lines: the paper's figure, where it has one.",
-        f"Strip plot of unweighted accuracy by fold. {said}.",
-        figure,
-    )
+    return _picture("runs_by_fold", axes.figure, said=said)
 
 
 def _strip(axes, procedure, fold, left, step, colour, marker):
@@ -117,7 +114,7 @@ def _strip(axes, procedure, fold, left, step, colour, marker):
         axes.hlines(np.mean(kept), *inner, colour, "solid", lw=2)
 
 
-def _legend(axes, analysis):
+def _name_marks(axes, analysis):
     """Names for what occurs, above the drawing."""
     for procedure, (colour, marker) in _series(analysis):
         axes.plot([], [], marker, color=colour, label=procedure.title)
@@ -128,7 +125,7 @@ def _legend(axes, analysis):
     if any(p.discarded for p in analysis.procedures):
         axes.plot([], [], "x", color=INK, ms=4.5, label="discarded")
     axes.plot([], [], ":", color=GREY, lw=1, label="chance")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4)
+    axes.legend(**LEGEND)
 
 
 def _series(analysis):
@@ -137,31 +134,14 @@ def _series(analysis):
 
 
 def recall_by_class(analysis):
-    """Recall of each class, pooled over folds, with intervals over clips.
-
-    Arguments
-    ---------
-    analysis : Analysis
-        The numbers.
-
-    Returns
-    -------
-    Picture
-        A dot plot.
-    """
-    values = [100 * p.scores["recall"] for p in analysis.procedures]
-    ends = [100 * p.by_clip["recall"] for p in analysis.procedures]
+    """A dot plot: recall pooled over folds, with intervals over clips."""
+    classes, procedures = analysis.classes, analysis.procedures
+    marks = [(p.scores["recall"], *p.by_clip["recall"]) for p in procedures]
     said = "; ".join(
-        f"{p.title}: {_named(analysis.classes, p.scores['recall'])}"
-        for p in analysis.procedures
+        f"{p.title}: {_named(classes, p.scores['recall'])}" for p in procedures
     )
-    return Picture(
-        "recall",
-        "Recall by class, pooled over folds and runs; bars: 95 % bootstrap "
-        "intervals over clips; dotted: chance.",
-        f"Dot plot of recall by class. {said}.",
-        _dots(analysis, analysis.classes, values, ends, "recall (%)"),
-    )
+    figure = _dots(analysis, classes, marks, "recall (%)")
+    return _picture("recall", figure, said=said)
 
 
 def _named(names, shares):
@@ -171,139 +151,89 @@ def _named(names, shares):
 
 
 def accuracy_by_speaker(analysis):
-    """UA of each speaker, with the deviation over runs.
-
-    Arguments
-    ---------
-    analysis : Analysis
-        The numbers.
-
-    Returns
-    -------
-    Picture
-        A dot plot.
-    """
-    values, ends = [], []
+    """A dot plot: UA of each speaker, with the deviation over runs."""
+    marks = []
     for procedure in analysis.procedures:
         found = procedure.speaker_accuracies()
-        runs = [100 * np.array(found.get(s, [])) for s in analysis.speakers]
-        means = np.array([r.mean() if r.size else np.nan for r in runs])
-        spread = np.array([r.std(ddof=1) if r.size > 1 else 0 for r in runs])
-        values.append(means)
-        ends.append(np.stack([means - spread, means + spread]))
-    label = "unweighted accuracy (%)"
-    return Picture(
-        "speakers",
-        "UA by speaker, mean over runs; bars: deviation over runs; dotted: "
-        "chance.",
-        "Dot plot of unweighted accuracy by speaker; the table beside it has "
-        "its figures.",
-        _dots(analysis, analysis.speakers, values, ends, label),
-    )
+        runs = pandas.Series(found).reindex(analysis.speakers).explode()
+        by_speaker = runs.astype(float).groupby(level=0, sort=False)
+        means, spread = by_speaker.mean(), by_speaker.std().fillna(0)
+        marks.append((means, means - spread, means + spread))
+    figure = _dots(analysis, analysis.speakers, marks, ACCURACY)
+    return _picture("speakers", figure)
 
 
-def _dots(analysis, names, values, ends, label):
-    """A mark and a bar for each name and procedure."""
-    figure = new_figure(WIDTH, 3.2)
-    axes = figure.add_subplot()
-    places = np.arange(len(names))
-    step = 0.5 / len(values)
+def _dots(analysis, names, marks, label):
+    """A mark and a bar for each name and procedure.
+
+    ``marks`` has for each procedure the values and both ends of the bars, as
+    fractions.
+    """
+    slant = {"rotation": 45, "ha": "right"} if len(names) > 10 else {}
+    axes = _axes(3.2, names, label, **slant)
+    middle = (len(marks) - 1) / 2
     for number, (procedure, (colour, marker)) in enumerate(_series(analysis)):
-        value, (low, high) = values[number], ends[number]
+        value, low, high = 100 * np.array(marks[number])
         axes.errorbar(
-            places + step * (number - (len(values) - 1) / 2),
+            np.arange(len(names)) + 0.5 / len(marks) * (number - middle),
             value, [value - low, high - value],
             fmt=marker, color=colour, ms=4.5, elinewidth=1.2,
             label=procedure.title,
         )  # fmt: skip
-    axes.axhline(100 * analysis.chance, color=GREY, lw=1, ls=":")
-    slant = {"rotation": 45, "ha": "right"} if len(names) > 10 else {}
-    axes.set_xticks(places, names, **slant)
-    axes.set_xlim(-0.6, len(names) - 0.4)
+    _draw_chance(axes, analysis)
     axes.set_ylim(bottom=0)
-    axes.set_ylabel(label)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4)
-    return figure
+    axes.legend(**LEGEND)
+    return axes.figure
 
 
 def confusions(analysis, procedure):
-    """Confusion matrices of a procedure: all folds, then each.
-
-    Arguments
-    ---------
-    analysis : Analysis
-        The numbers.
-    procedure : Procedure
-        Whose runs.
-
-    Yields
-    ------
-    Picture
-        A matrix.
-    """
+    """Confusion matrices of a procedure: all folds, then each."""
     classes = analysis.classes
     for fold in (None, *procedure.folds):
         matrix = procedure.confusion(classes, fold)
-        where = "all folds" if fold is None else f"fold {fold}"
-        count = sum(fold in (None, run.fold) for run in procedure.runs)
-        title = f"{procedure.title}, {where}, {count} runs"
-        parts = [] if fold is None else ["fold", fold]
         recall = np.diag(matrix) / np.maximum(matrix.sum(axis=1), 1)
-        said = _named(classes, recall)
-        yield Picture(
-            file_name("confusion", procedure.name, *parts),
-            title,
-            f"Confusion matrix of {title}. Recall: {said}.",
-            draw_confusion(matrix, classes, title),
-            procedure.title,
+        known = {
+            "title": procedure.title,
+            "where": "all folds" if fold is None else f"fold {fold}",
+            "count": sum(fold in (None, run.fold) for run in procedure.runs),
+            "said": _named(classes, recall),
+        }
+        title = TEXTS["pictures"]["confusion"]["caption"].format(**known)
+        figure = draw_confusion(matrix, classes, title)
+        parts = (
+            [procedure.name] if fold is None else [procedure.name, "fold", fold]
+        )
+        yield _picture(
+            "confusion", figure, *parts, group=procedure.title, **known
         )
 
 
 def learning(procedure):
     """Losses over epochs: one panel per stage, a thin line per run.
 
-    Arguments
-    ---------
-    procedure : Procedure
-        Whose runs.
-
-    Returns
-    -------
-    Picture or None
-        None where no run has a train_log.txt.
+    Yields nothing where no run has a train_log.txt.
     """
     curves = learning_curves([run.folder for run in procedure.runs])
     if not curves:
-        return None
+        return
     figure = new_figure(max(3.5, 2.4 * len(curves)), 2.5)
     panels = figure.subplots(1, len(curves), squeeze=False)[0]
     for axes, (stage, by_part) in zip(panels, curves.items()):
-        for part, dashes in (("train", "-"), ("valid", "--")):
-            lines = by_part.get(part, [])
+        for part, lines in by_part.items():
             for line in lines:
-                axes.plot(*line, dashes, color=GREY, lw=0.6, alpha=0.6)
-            if lines:
-                style = {"color": SERIES[0][0], "lw": 1.6, "label": part}
-                axes.plot(*_mean_line(lines), dashes, **style)
+                axes.plot(line, DASHES[part], color=GREY, lw=0.6, alpha=0.6)
+            # Over the runs that reached an epoch; a loss that is nan shows.
+            by_epoch = pandas.concat(lines).groupby(level=0)
+            mean = by_epoch.agg(lambda losses: losses.mean(skipna=False))
+            style = {"color": SERIES[0][0], "lw": 1.6, "label": part}
+            axes.plot(mean, DASHES[part], **style)
         axes.set_title(stage.replace("_", " "))
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
     panels[0].set_ylabel("loss")
     stages = ", ".join(stage.replace("_", " ") for stage in curves)
-    return Picture(
-        file_name("learning", procedure.name),
-        f"{procedure.title}: losses of each run (thin) and their mean.",
-        f"Learning curves of {procedure.title}; stages: {stages}.",
-        figure,
+    title = procedure.title
+    yield _picture(
+        "learning", figure, procedure.name, title=title, stages=stages
     )
-
-
-def _mean_line(lines):
-    """Mean over the runs that reached an epoch."""
-    by_epoch = {}
-    for epochs, losses in lines:
-        for epoch, loss in zip(epochs, losses):
-            by_epoch.setdefault(epoch, []).append(loss)
-    epochs = sorted(by_epoch)
-    return epochs, [np.mean(by_epoch[epoch]) for epoch in epochs]

@@ -1,5 +1,7 @@
 """Numbers as they are printed, and the table that a run prints last."""
 
+import statistics
+
 NOTHING = "–"
 
 
@@ -33,15 +35,17 @@ def shown(value, deviation=None, decimals=1, empty=NOTHING):
     return text if deviation is None else f"{text} ± {deviation:.{decimals}f}"
 
 
-def percent(share):
+def percent(share, deviation=None):
     """A share in percent with one decimal; a dash where there is none.
 
     Example
     -------
-    >>> percent(0.7516), percent(None), percent(float("nan"))
-    ('75.2', '–', '–')
+    >>> percent(0.7516), percent(0.7516, 0.01), percent(float("nan"))
+    ('75.2', '75.2 ± 1.0', '–')
     """
-    return shown(None if share is None or share != share else 100 * share)
+    if share is None or share != share:
+        return NOTHING
+    return shown(100 * share, None if deviation is None else 100 * deviation)
 
 
 def interval(pair):
@@ -74,13 +78,19 @@ def mean_deviation(values):
     >>> mean_deviation([0.5, 0.6]), mean_deviation([0.5]), mean_deviation([])
     ('55.0 ± 7.1', '50.0', '–')
     """
-    if not values:
-        return NOTHING
-    mean = sum(values) / len(values)
-    if len(values) == 1:
-        return percent(mean)
-    square = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
-    return f"{percent(mean)} ± {percent(square**0.5)}"
+    return percent(*moments(values))
+
+
+def moments(values):
+    """Mean and sample deviation; None where there are too few values.
+
+    Example
+    -------
+    >>> moments([60.0, 62.0]), moments([60.0]), moments([])
+    ((61.0, 1.414...), (60.0, None), (None, None))
+    """
+    mean = statistics.mean(values) if values else None
+    return mean, statistics.stdev(values) if len(values) > 1 else None
 
 
 def summary_table(metrics):

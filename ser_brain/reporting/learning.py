@@ -2,6 +2,8 @@
 
 import re
 
+import pandas
+
 EPOCH = re.compile(r"^stage: (\w+), epoch: (\d+),")
 LOSS = re.compile(r"\b(train|valid) loss: (\S+?)(?:,|\s|$)")
 
@@ -52,8 +54,8 @@ def learning_curves(folders):
     Returns
     -------
     dict
-        Stage -> part -> list of (epochs, losses), one per run; stages in the
-        order in which they occur.
+        Stage -> part -> list of pandas.Series, the losses of one run by
+        epoch; stages in the order in which they occur.
     """
     curves = {}
     for path in (folder / "train_log.txt" for folder in folders):
@@ -63,5 +65,5 @@ def learning_curves(folders):
                 known = {e: v[part] for e, v in by_epoch.items() if part in v}
                 if known:
                     lines = curves.setdefault(stage, {}).setdefault(part, [])
-                    lines.append((list(known), list(known.values())))
+                    lines.append(pandas.Series(known))
     return curves

@@ -8,18 +8,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ser_brain.reporting.published import SOURCE
-from ser_brain.reporting.report_tables import notices, title
+from ser_brain.reporting.report_tables import title
+from ser_brain.reporting.texts import notices
 
 HERE = Path(__file__).parent
-SECTIONS = {
-    "accuracy": "Accuracy",
-    "comparisons": "Comparisons",
-    "recall": "Classes",
-    "confusion": "Confusions",
-    "speakers": "Speakers",
-    "learning": "Learning curves",
-    "protocol": "Runs and machines",
-}
 
 
 def render_page(analysis, tables, pictures, warnings=()):
@@ -49,32 +41,16 @@ def render_page(analysis, tables, pictures, warnings=()):
         undefined=StrictUndefined,
         keep_trailing_newline=True,
     )
-    shown = {*tables, *filter(pictures.get, pictures), "protocol"}
     matrices = groupby(pictures["confusion"], attrgetter("group"))
-    told = notices(analysis.corpus, analysis.scale)
-    style = (HERE / "style.css").read_text(encoding="utf-8")
+    widest = max(analysis.procedures, key=lambda p: len(p.folds)).clips
     return environment.get_template("page.html").render(
         title=title(analysis),
-        summary=_summary(analysis),
-        notices=[*told, *warnings],
-        missing=analysis.missing,
-        sections=[pair for pair in SECTIONS.items() if pair[0] in shown],
+        analysis=analysis,
+        clips=len(widest[["fold", "clip"]].drop_duplicates()),
+        notices=[*notices(analysis.corpus, analysis.scale), *warnings],
         tables=tables,
         pictures=pictures,
         confusions=[(name, list(members)) for name, members in matrices],
         source=SOURCE if analysis.published else "",
-        style=Markup(style),
-    )
-
-
-def _summary(analysis):
-    """How much stands behind the page."""
-    runs = sum(len(p.runs) for p in analysis.procedures)
-    widest = max(analysis.procedures, key=lambda p: len(p.folds)).clips
-    clips = len(widest[["fold", "clip"]].drop_duplicates())
-    return (
-        f"{', '.join(p.title for p in analysis.procedures)}: {runs} runs, "
-        f"{len(analysis.folds)} folds, {clips} clips of "
-        f"{len(analysis.speakers)} speakers, {len(analysis.classes)} classes. "
-        "Unweighted accuracy (UA) is the mean of the classes' recalls."
+        style=Markup((HERE / "style.css").read_text(encoding="utf-8")),
     )

@@ -33,17 +33,12 @@ def compare_all(procedures, classes, resamples):
     """
     found = []
     for second, first in combinations(procedures, 2):
-        runs = [
-            one.clips[["fold", "seed"]].drop_duplicates()
-            for one in (first, second)
-        ]
+        clips = first.clips, second.clips
+        runs = [one[["fold", "seed"]].drop_duplicates() for one in clips]
         shared = runs[0].merge(runs[1])
         if len(shared):
+            answers = [clip_answers(c.merge(shared), classes) for c in clips]
             pair = f"{first.title} − {second.title}"
-            answers = [
-                clip_answers(one.clips.merge(shared), classes)
-                for one in (first, second)
-            ]
             compared = _compare(*answers, resamples)
             found.append({"pair": pair, "runs": len(shared), **compared})
     for name in ("p", "p_mcnemar"):

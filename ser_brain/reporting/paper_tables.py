@@ -215,11 +215,11 @@ def systems_table(shown_as, folds, scores, notes):
     name, ours = shown_as
     rows, records, notes = [], [], list(notes)
     for number, system in enumerate(published.OTHER_SYSTEMS, start=1):
-        cells = system.modality, shown(system.ua), NOTHING, NOTHING
-        rows.append((f"{system.name} [{number}]", *cells))
-        records += _cited(system.name, {"mean": system.ua})
-        source = f"cited, not measured here: {system.source}."
-        notes.append(f"[{number}] {source}")
+        title, modality, ua, source = system.values()
+        cells = modality, shown(ua), NOTHING, NOTHING
+        rows.append((f"{title} [{number}]", *cells))
+        records += _cited(title, {"mean": ua})
+        notes.append(f"[{number}] cited, not measured here: {source}.")
     for procedure, title in published.PROCEDURES.items():
         paper = published_row("IEMOCAP", procedure, folds)
         cells = _cells(scores, procedure, folds).values()

@@ -6,7 +6,6 @@ in ``published.yaml``.
 """
 
 from pathlib import Path
-from typing import NamedTuple
 
 import yaml
 
@@ -38,31 +37,6 @@ DATA_SIZE_HOURS = _PAPER["data_size"]["hours"]
 DATA_SIZE = {name: _PAPER["data_size"][name] for name in PROCEDURES}
 DATA_SIZE_RATIO = _PAPER["data_size"]["ratio"]
 
-
-class OtherSystem(NamedTuple):
-    """A row of Table 5 that is cited, not measured.
-
-    Arguments
-    ---------
-    name : str
-        What the system is.
-    modality : str
-        What it hears or reads.
-    ua : float
-        Its UA on IEMOCAP in percent, as the paper prints it.
-    source : str
-        Where the system was published.
-
-    Example
-    -------
-    >>> OTHER_SYSTEMS[0].ua
-    63.9
-    """
-
-    name: str
-    modality: str
-    ua: float
-    source: str
-
-
-OTHER_SYSTEMS = tuple(OtherSystem(**system) for system in _PAPER["systems"])
+# Rows of Table 5 that are cited, not measured: name, modality (what the system
+# hears or reads), UA on IEMOCAP in percent as the paper prints it, source.
+OTHER_SYSTEMS = _PAPER["systems"]

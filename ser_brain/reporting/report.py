@@ -2,7 +2,6 @@
 
 from tqdm import tqdm
 
-from ser_brain.errors import InputError
 from ser_brain.files import write_atomically
 from ser_brain.reporting.analysis import analyse
 from ser_brain.reporting.figures import all_pictures
@@ -11,7 +10,7 @@ from ser_brain.reporting.page import render_page
 from ser_brain.reporting.report_tables import all_tables, report_markdown
 from ser_brain.results.checks import check_one_protocol
 from ser_brain.results.records import find_plans
-from ser_brain.results.runs import find_runs, find_unfinished
+from ser_brain.results.runs import find_runs, find_unfinished, refuse_nothing
 
 
 def write_report(folders, output, scale=None, resamples=5000):
@@ -46,7 +45,7 @@ def write_report(folders, output, scale=None, resamples=5000):
     plans = find_plans(folders, scale)
     unfinished = find_unfinished(folders, scale)
     if not runs:
-        raise InputError(_nothing(folders, scale, plans or unfinished))
+        refuse_nothing(folders, scale, plans or unfinished)
     check_one_protocol(runs, plans)
     missing = what_is_missing(runs, plans, unfinished)
     analysis = analyse(runs, plans, missing, resamples)
@@ -62,18 +61,3 @@ def write_report(folders, output, scale=None, resamples=5000):
     write_atomically(output / "report.md", text)
     write_atomically(page, render_page(analysis, tables, pictures))
     return text, page, missing
-
-
-def _nothing(folders, scale, begun):
-    """Why there is nothing to report."""
-    where = ", ".join(map(str, folders))
-    kind = f" of scale {scale}" if scale else ""
-    if begun:
-        return (
-            f"no run{kind} below {where} has finished: let the plan go on by "
-            "the command that began it."
-        )
-    return (
-        f"{where} holds no finished run{kind} (no metrics.json): give a "
-        "folder that ser-brain run or a recipe wrote its results to."
-    )

@@ -1,4 +1,6 @@
-"""The tables of the report, and what must be said about them."""
+"""The tables of the report."""
+
+from dataclasses import replace
 
 from ser_brain.reporting.formats import (
     NOTHING,
@@ -9,58 +11,10 @@ from ser_brain.reporting.formats import (
     shown,
 )
 from ser_brain.reporting.table import Table, markdown, plain_markdown
+from ser_brain.reporting.texts import TEXTS, notices
+from ser_brain.results.frames import run_table
 
 FEW_SPEAKERS = 10
-REPEATS = {
-    "all": "every run repeats all stages, as in the paper",
-    "finetune": "runs share one adaptation and repeat the fine-tuning, as the "
-    "released code does",
-    None: "not recorded",
-}
-OUTLIERS = {
-    "rerun": "runs outside two deviations of their fold's mean are discarded "
-    "and run again",
-    "keep": "every run is kept",
-    None: "not recorded",
-}
-
-
-def notices(corpus, scale):
-    """What a reader must know before any figure.
-
-    Arguments
-    ---------
-    corpus, scale : str
-        Of the runs.
-
-    Returns
-    -------
-    list of str
-        Sentences; empty for full scale on a real corpus.
-
-    Example
-    -------
-    >>> notices("SAVEE", "full"), notices("SAVEE", "full-debug")
-    ([], ['These runs were cut short by --debug.'])
-    """
-    found = []
-    kind = scale.split("-")[0]
-    if kind != "full":
-        found.append(
-            f"{kind.capitalize()} scale: these are figures of the small "
-            "embedded models, which check the pipeline. They are not results "
-            "of wav2vec 2.0 base, and their difference from published figures "
-            "does not compare methods."
-        )
-    if corpus.startswith("mini-"):
-        found.append(
-            f"{corpus} is the embedded mini corpus in the layout of "
-            f"{corpus.removeprefix('mini-')}: its figures say nothing about "
-            "emotion."
-        )
-    if "debug" in scale:
-        found.append("These runs were cut short by --debug.")
-    return found
 
 
 def all_tables(analysis):
@@ -83,10 +37,18 @@ def all_tables(analysis):
         "recall": recall_table(analysis),
         "speakers": speaker_table(analysis),
         "comparisons": comparison_table(analysis),
-        "runs": run_table(analysis),
+        "runs": plan_table(analysis),
         "machines": machine_table(analysis),
     }
     return {name: table for name, table in tables.items() if table.rows}
+
+
+def _table(name, rows, columns=(), quiet=(), **known):
+    """A table with its words; ``columns`` continue the header."""
+    said = TEXTS["tables"][name]
+    header = [*said["header"], *columns]
+    note = said["note"].format(**known)
+    return Table(said["title"], header, rows, (note,), quiet=tuple(quiet))
 
 
 def accuracy_table(analysis):
@@ -108,31 +70,20 @@ def accuracy_table(analysis):
     if analysis.listeners:
         add_quiet("listeners, paper", _cited(analysis.listeners, folds))
     add_quiet("chance", [percent(analysis.chance)] * (len(folds) + 1))
-    return Table(
-        "Unweighted accuracy by fold (%)",
-        ["", *[f"fold {fold}" for fold in folds], "mean"],
-        rows,
-        (
-            "Cells: mean over runs ± sample deviation over runs. Mean: over "
-            "folds, ± its deviation from one repetition of all folds to the "
-            "next.",
-        ),
-        quiet=tuple(quiet),
-    )
+    columns = [*(f"fold {fold}" for fold in folds), "mean"]
+    return _table("accuracy", rows, columns, quiet)
 
 
 def _cited(row, folds):
     """A row of the paper; its mean is of all its folds."""
     whole = set(folds) == set(row) - {"mean"}
-    return [*(shown(row.get(f)) for f in folds),
-            shown(row["mean"] if whole else None)]  # fmt: skip
+    mean = row["mean"] if whole else None
+    return [shown(figure) for figure in (*map(row.get, folds), mean)]
 
 
 def _protocol_mean(procedure, folds):
     """Mean over folds ± its deviation, and of how many if some lack."""
-    mean, deviation = percent(procedure.scores["UA"]), procedure.deviation
-    if deviation is not None:
-        mean = f"{mean} ± {percent(deviation)}"
+    mean = percent(procedure.scores["UA"], procedure.deviation)
     found = len(procedure.folds)
     return mean if found == folds else f"{mean} ({found} of {folds} folds)"
 
@@ -150,27 +101,19 @@ def scores_table(analysis):
         for procedure in analysis.procedures
         for name, said in names.items()
     ]
-    note = (
-        "Means over folds of means over runs. Intervals: percentile "
-        "bootstrap. Over clips: other clips of the same speakers; over "
-        "speakers: other speakers."
-    )
+    table = _table("scores", rows)
     count = len(analysis.speakers)
-    if count < FEW_SPEAKERS:
-        note += (
-            f" There are {count} speakers: an interval over so few is coarse "
-            "and, as a rule, too narrow. Read it as a warning, not as a "
-            "measurement."
-        )
-    head = ["score", "%", "95 % over clips", "95 % over speakers"]
-    return Table("Scores with intervals", head, rows, (note,))
+    if count >= FEW_SPEAKERS:
+        return table
+    note = TEXTS["few_speakers"].format(note=table.notes[0], count=count)
+    return replace(table, notes=(note,))
 
 
-def _by_procedure(title, corner, names, analysis, cell, note):
-    """A table with one column per procedure, and a row for each name."""
+def _by_procedure(name, rows, analysis, cell, **known):
+    """A table with one column per procedure."""
     procedures = analysis.procedures
-    rows = [[name, *(cell(p, name) for p in procedures)] for name in names]
-    return Table(title, [corner, *(p.title for p in procedures)], rows, (note,))
+    cells = [[row, *(cell(p, row) for p in procedures)] for row in rows]
+    return _table(name, cells, [p.title for p in procedures], **known)
 
 
 def recall_table(analysis):
@@ -182,12 +125,8 @@ def recall_table(analysis):
         ends = interval(procedure.by_clip["recall"][:, place])
         return f"{percent(procedure.scores['recall'][place])} ({ends})"
 
-    note = (
-        "Pooled over folds and runs; in brackets 95 % over clips. Chance is "
-        f"{percent(analysis.chance)}."
-    )
-    title = "Recall by class (%)"
-    return _by_procedure(title, "class", classes, analysis, cell, note)
+    chance = percent(analysis.chance)
+    return _by_procedure("recall", classes, analysis, cell, chance=chance)
 
 
 def speaker_table(analysis):
@@ -197,9 +136,7 @@ def speaker_table(analysis):
     def cell(procedure, speaker):
         return mean_deviation(found[procedure.name].get(speaker, []))
 
-    note = "Mean over runs ± sample deviation over runs."
-    title, names = "Unweighted accuracy by speaker (%)", analysis.speakers
-    return _by_procedure(title, "speaker", names, analysis, cell, note)
+    return _by_procedure("speakers", analysis.speakers, analysis, cell)
 
 
 def comparison_table(analysis):
@@ -217,21 +154,10 @@ def comparison_table(analysis):
         ]
         for one in analysis.comparisons
     ]
-    head = ["pair", "difference in UA", "paired runs", "p, randomisation"]
-    head += ["p, Holm", "only first / only second right"]
-    head += ["p, McNemar", "p, Holm"]
-    note = (
-        "Runs of the same fold and seed pair up; others are left out of this "
-        "table. Randomisation: the two procedures' answers to a clip change "
-        "places in all runs together. McNemar: exact, on the mean posterior "
-        "of the paired runs. Both take the clip as the unit: they say nothing "
-        "about other speakers. Holm: corrected for the number of pairs in the "
-        "table."
-    )
-    return Table("Paired comparisons", head, rows, (note,))
+    return _table("comparisons", rows)
 
 
-def run_table(analysis):
+def plan_table(analysis):
     """What stands behind the means: runs, discarded ones, both figures."""
     rows = [
         [
@@ -244,22 +170,21 @@ def run_table(analysis):
         ]
         for procedure in analysis.procedures
     ]
-    head = ["procedure", "planned", "in the means"]
-    head += ["discarded (fold, seed, UA)", "mean UA without discarded"]
-    head += ["mean UA with discarded"]
     spares = "".join(
         f" Left out, being no run of the plan: {p.title}, {_runs(p.spare)}."
         for p in analysis.procedures
         if p.spare
     )
-    return Table("Runs", head, rows, (_protocols(analysis) + spares,))
+    known = {"protocols": _protocols(analysis), "spares": spares}
+    return _table("runs", rows, **known)
 
 
 def _protocols(analysis):
     """Repeat mode and outlier rule; once, where all procedures agree."""
+    repeats, outliers = TEXTS["repeats"], TEXTS["outliers"]
     said = {
-        p.title: f"Repeats: {REPEATS[p.repeat]}. "
-        f"Outliers: {OUTLIERS[p.plan.outliers if p.plan else None]}."
+        p.title: f"Repeats: {repeats[p.repeat]}. "
+        f"Outliers: {outliers[p.plan.outliers if p.plan else None]}."
         for p in analysis.procedures
     }
     if len(set(said.values())) == 1:
@@ -278,28 +203,17 @@ def machine_table(analysis):
     """Where the runs were computed, and with what."""
     rows = []
     for procedure in analysis.procedures:
-        metrics = [run.metrics for run in procedure.runs]
-        packages = {name for one in metrics for name in one["versions"]}
-        hours = sum(sum(m["wall_seconds"].values()) for m in metrics) / 3600
-        versions = (
-            f"{name} {_distinct(one['versions'][name] for one in metrics)}"
-            for name in sorted(packages)
+        runs = run_table(procedure.runs)
+        machine = runs.reindex(columns=["device", "precision"]).fillna(NOTHING)
+        seconds = runs.filter(regex=r"^wall_seconds\.").sum(axis=None)
+        packages = runs.filter(regex=r"^versions\.").sort_index(axis=1)
+        versions = packages.rename(columns=lambda c: c.partition(".")[2])
+        said = "; ".join(
+            f"{n} {_distinct(v.dropna())}" for n, v in versions.items()
         )
-        rows.append(
-            [
-                procedure.title,
-                _distinct(one.get("device", NOTHING) for one in metrics),
-                _distinct(one.get("precision", NOTHING) for one in metrics),
-                f"{hours:.1f}",
-                "; ".join(versions),
-            ]
-        )
-    note = (
-        "Hours: wall time of the stages of all runs; a stage that several "
-        "runs share is counted in each."
-    )
-    head = ["procedure", "device", "precision", "hours", "versions"]
-    return Table("Machines and versions", head, rows, (note,))
+        cells = [_distinct(machine[name]) for name in machine]
+        rows.append([procedure.title, *cells, f"{seconds / 3600:.1f}", said])
+    return _table("machines", rows)
 
 
 def _distinct(values):

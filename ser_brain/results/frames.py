@@ -3,7 +3,7 @@
 import pandas
 
 from ser_brain.errors import InputError
-from ser_brain.results.runs import find_runs
+from ser_brain.results.runs import find_runs, refuse_nothing
 
 # What a run is called, in both tables.
 NAMES = ("corpus", "procedure", "scale", "share", "fold", "seed")
@@ -48,10 +48,8 @@ def load_runs(*folders, scale=None):
 
     Arguments
     ---------
-    *folders : str or Path
-        Run folders, or folders that hold such to any depth.
-    scale : str, optional
-        Only runs of this scale.
+    *folders, scale
+        As :func:`load` takes them.
 
     Returns
     -------
@@ -63,21 +61,13 @@ def load_runs(*folders, scale=None):
     Raises
     ------
     InputError
-        If there is no finished run, or one was edited.
+        As :func:`load`.
     """
     return run_table(_runs(folders, scale))
 
 
 def _runs(folders, scale):
-    runs = find_runs(folders, scale)
-    if not runs:
-        kind = f" of scale {scale}" if scale else ""
-        raise InputError(
-            f"{', '.join(map(str, folders))} holds no finished run{kind} (no "
-            "metrics.json): give a folder that ser-brain run or a recipe "
-            "wrote its results to."
-        )
-    return runs
+    return find_runs(folders, scale) or refuse_nothing(folders, scale)
 
 
 def clip_table(runs):
@@ -120,17 +110,7 @@ def clip_table(runs):
 
 
 def run_table(runs):
-    """The table of :func:`load_runs` from runs that have been read.
-
-    Arguments
-    ---------
-    runs : list of Run
-        At least one.
-
-    Returns
-    -------
-    pandas.DataFrame
-    """
+    """The table of :func:`load_runs` from a list of runs, at least one."""
     rows = [_names(run) | {"folder": run.folder, **run.metrics} for run in runs]
     return pandas.json_normalize(rows).assign(fold=[run.fold for run in runs])
 

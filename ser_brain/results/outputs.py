@@ -145,17 +145,7 @@ def versions():
 
 
 def read_json(path):
-    """A JSON object from a file.
-
-    Arguments
-    ---------
-    path : str or Path
-        The file.
-
-    Returns
-    -------
-    dict
-        Its content.
+    """The content of a file that holds a JSON object.
 
     Raises
     ------
@@ -241,17 +231,7 @@ def write_metrics(path, metrics):
 
 
 def read_metrics(path):
-    """Read what :func:`write_metrics` wrote.
-
-    Arguments
-    ---------
-    path : str or pathlib.Path
-        A ``metrics.json``.
-
-    Returns
-    -------
-    dict
-        Its content.
+    """Read a ``metrics.json``, as :func:`write_metrics` returns it.
 
     Raises
     ------

@@ -55,17 +55,15 @@ class PlanRecord:
         """Runs that count, over all folds."""
         return self.runs * len(self.folds)
 
-    def counts(self, run):
-        """Whether a run is part of the plan's means.
+    def kind(self, run):
+        """What the plan does with a run: "counts", "discarded" or "spare".
 
         A fold that was never planned has no rule: all its runs count.
         """
-        seeds = self.seeds.get(run.fold)
-        return seeds is None or run.seed in seeds
-
-    def discards(self, run):
-        """Whether the outlier rule discarded a run."""
-        return (run.fold, run.seed) in self.discarded
+        if run.seed in self.seeds.get(run.fold, {run.seed}):
+            return "counts"
+        discarded = (run.fold, run.seed) in self.discarded
+        return "discarded" if discarded else "spare"
 
 
 def find_plans(folders, scale=None):

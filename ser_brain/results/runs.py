@@ -205,15 +205,43 @@ def find_runs(folders, scale=None):
     return [read_run(folder) for folder in bar]
 
 
+def refuse_nothing(folders, scale=None, begun=()):
+    """Says why there is nothing to report.
+
+    Arguments
+    ---------
+    folders : list of Path
+        Where no finished run was found.
+    scale : str, optional
+        The only scale that was looked for.
+    begun : sequence
+        What was planned or begun there.
+
+    Raises
+    ------
+    InputError
+        Always.
+    """
+    where = ", ".join(map(str, folders))
+    kind = f" of scale {scale}" if scale else ""
+    if begun:
+        raise InputError(
+            f"no run{kind} below {where} has finished: let the plan go on by "
+            "the command that began it."
+        )
+    raise InputError(
+        f"{where} holds no finished run{kind} (no metrics.json): give a "
+        "folder that ser-brain run or a recipe wrote its results to."
+    )
+
+
 def find_unfinished(folders, scale=None):
     """Run folders that were begun and hold no result.
 
     Arguments
     ---------
-    folders : list of Path
-        Where to look, to any depth.
-    scale : str, optional
-        Only runs of this scale.
+    folders, scale
+        As :func:`find_runs` takes them.
 
     Returns
     -------

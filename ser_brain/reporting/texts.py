@@ -1,0 +1,38 @@
+"""What the report says around its figures, from ``report.yaml``."""
+
+from pathlib import Path
+
+import yaml
+
+_PATH = Path(__file__).with_name("report.yaml")
+TEXTS = yaml.safe_load(_PATH.read_text(encoding="utf-8"))
+
+
+def notices(corpus, scale):
+    """What a reader must know before any figure.
+
+    Arguments
+    ---------
+    corpus, scale : str
+        Of the runs.
+
+    Returns
+    -------
+    list of str
+        Sentences; empty for full scale on a real corpus.
+
+    Example
+    -------
+    >>> notices("SAVEE", "full"), notices("SAVEE", "full-debug")
+    ([], ['These runs were cut short by --debug.'])
+    """
+    kind = scale.split("-")[0]
+    layout = corpus.removeprefix("mini-")
+    applies = {
+        "scale": kind != "full",
+        "mini": layout != corpus,
+        "debug": "debug" in scale,
+    }
+    known = {"kind": kind.capitalize(), "corpus": corpus, "layout": layout}
+    said = TEXTS["notices"]
+    return [said[name].format(**known) for name in said if applies[name]]
