@@ -135,11 +135,7 @@ def run_all(plans, engine):
     list of Outcome or None
         Runs that failed; None where the plans were stopped.
     """
-
-    def interrupt(number, frame):
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return [failure for plan in plans for failure in plan.run(engine)]
     except KeyboardInterrupt:

@@ -11,14 +11,7 @@ from ser_brain.results.outputs import read_metrics
 from ser_brain.results.runs import METRICS, has_written_predictions
 
 FINISHED = "finished"
-FAILED = "failed"
-UNFINISHED = "unfinished"
-MISSING = "missing"
-# Its predictions are no longer those that its scores were computed from.
-EDITED = "edited"
-# Made with other settings or data; running it replaces its results.
-STALE = "other settings"
-STATES = (FINISHED, UNFINISHED, MISSING, FAILED, EDITED, STALE)
+STATES = FINISHED, "unfinished", "missing", "failed", "edited", "other settings"
 
 
 @dataclass(frozen=True)
@@ -56,6 +49,10 @@ class PlannedRun:
     def state(self, failed=False):
         """One of ``STATES``.
 
+        A run is "edited" if its predictions are no longer those that its
+        scores were computed from, and has "other settings" if it was made
+        with other settings or data; running it again replaces its results.
+
         Arguments
         ---------
         failed : bool
@@ -64,12 +61,12 @@ class PlannedRun:
         metrics = self.metrics
         if metrics is not None and metrics.get("key") == self.stages[-1].key:
             whole = has_written_predictions(self.run.folder, metrics)
-            return FINISHED if whole else EDITED
+            return FINISHED if whole else "edited"
         if failed:
-            return FAILED
+            return "failed"
         if metrics is not None:
-            return STALE
-        return UNFINISHED if self._begun() else MISSING
+            return "other settings"
+        return "unfinished" if self._begun() else "missing"
 
     def _begun(self):
         """Whether a stage of this seed's own was at least begun."""

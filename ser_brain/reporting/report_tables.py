@@ -1,7 +1,5 @@
 """The tables of the report."""
 
-from dataclasses import replace
-
 from ser_brain.reporting.formats import (
     NOTHING,
     interval,
@@ -101,12 +99,9 @@ def scores_table(analysis):
         for procedure in analysis.procedures
         for name, said in names.items()
     ]
-    table = _table("scores", rows)
     count = len(analysis.speakers)
-    if count >= FEW_SPEAKERS:
-        return table
-    note = TEXTS["few_speakers"].format(note=table.notes[0], count=count)
-    return replace(table, notes=(note,))
+    few = TEXTS["few_speakers"] if count < FEW_SPEAKERS else ""
+    return _table("scores", rows, few=few.format(count=count))
 
 
 def _by_procedure(name, rows, analysis, cell, **known):

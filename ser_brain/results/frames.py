@@ -67,7 +67,10 @@ def load_runs(*folders, scale=None):
 
 
 def _runs(folders, scale):
-    return find_runs(folders, scale) or refuse_nothing(folders, scale)
+    runs = find_runs(folders, scale)
+    if not runs:
+        refuse_nothing(folders, scale)
+    return runs
 
 
 def clip_table(runs):
