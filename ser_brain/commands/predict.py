@@ -17,21 +17,7 @@ SUFFIXES += (".au", ".caf", ".rf64", ".sph", ".w64")
 
 
 def add_arguments(sub):
-    """Add the command's arguments.
-
-    Arguments
-    ---------
-    sub : argparse.ArgumentParser
-        The sub-parser of ``predict``.
-
-    Example
-    -------
-    >>> import argparse
-    >>> parser = argparse.ArgumentParser()
-    >>> add_arguments(parser)
-    >>> parser.parse_args(["run", "a.wav", "--csv"]).form
-    'csv'
-    """
+    """Add the command's arguments to its own parser."""
     sub.add_argument("run", metavar="RUN", help="a run folder, .../seed_1")
     sub.add_argument(
         "files",
@@ -69,15 +55,7 @@ def run(arguments):
     Predictions go to stdout. How long it took, without loading the run, goes
     to stderr.
 
-    Arguments
-    ---------
-    arguments : argparse.Namespace
-        As :func:`add_arguments` asks for them.
-
-    Returns
-    -------
-    int
-        0, or 1 where a bad file was skipped.
+    Returns 0, or 1 where a bad file was skipped.
 
     Raises
     ------

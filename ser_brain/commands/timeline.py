@@ -15,21 +15,7 @@ FORMS = {
 
 
 def add_arguments(sub):
-    """Add the command's arguments.
-
-    Arguments
-    ---------
-    sub : argparse.ArgumentParser
-        The sub-parser of ``timeline``.
-
-    Example
-    -------
-    >>> import argparse
-    >>> parser = argparse.ArgumentParser()
-    >>> add_arguments(parser)
-    >>> parser.parse_args(["run", "call.wav", "--rttm"]).form
-    'rttm'
-    """
+    """Add the command's arguments to its own parser."""
     sub.add_argument("run", metavar="RUN", help="a run folder, .../seed_1")
     sub.add_argument("file", metavar="FILE", help="an audio file of any length")
     form = sub.add_mutually_exclusive_group()
@@ -67,20 +53,7 @@ def add_arguments(sub):
 def run(arguments):
     """Print the segments to stdout, and how long it took to stderr.
 
-    Arguments
-    ---------
-    arguments : argparse.Namespace
-        As :func:`add_arguments` asks for them.
-
-    Returns
-    -------
-    int
-        0.
-
-    Raises
-    ------
-    InputError
-        If the run, a file or an option is bad.
+    A bad run, file or option is an ``InputError``. Returns 0.
     """
     from transformers.utils import logging
 
