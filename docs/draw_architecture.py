@@ -30,18 +30,19 @@ LEVELS = (
     ("evaluation", "lobes"),
     ("clustering", "nnet", "corpora"),
     ("assets",),
+    ("locks",),
     ("files",),
-    ("errors",),
+    ("errors", "stopping"),
 )
 # These rooms wire the ones below them together: of their arrows, those to
-# their nearest neighbours are drawn. Every room may import files and errors.
+# their nearest neighbours are drawn. Every room may import those in COMMON.
 WIRING = {"commands", "plans", "experiment"}
 NEIGHBOURS = {
     ("commands", "plans"),
     ("plans", "engines"),
     ("plans", "experiment"),
 }
-COMMON = {"files", "errors"}
+COMMON = {"locks", "files", "errors", "stopping"}
 
 # Centre of each room (x, y) and what it is for.
 ROOMS = {
@@ -207,7 +208,13 @@ def draw_rooms():
         axes, (middle, 8.0), "experiment", wiring, WHOLE_WIDTH
     )
     common = "for every room but nnet and lobes, which stand alone"
-    draw_box(axes, (middle, -1.0), "files, errors", common, WHOLE_WIDTH)
+    draw_box(
+        axes,
+        (middle, -1.0),
+        "locks, files, errors, stopping",
+        common,
+        WHOLE_WIDTH,
+    )
     for source, target in sorted(imports()):
         far = source in WIRING and (source, target) not in NEIGHBOURS
         if not (far or target in COMMON):

@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import re
+import socket
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -11,6 +13,7 @@ from ser_brain.errors import InputError
 # File systems take names of 255 bytes; something may be put before one.
 LONGEST_NAME = 200
 BLOCK = 1 << 22  # bytes read at once
+HOST = socket.gethostname().split(".")[0]
 
 
 def folder_name(name):
@@ -56,6 +59,10 @@ def folder_name(name):
 def atomic_path(path):
     """A path to write beside a file; the file is replaced at the end.
 
+    What is written has reached the disk before the file gets its name, so
+    that a power cut leaves either the old content or the new one. What a
+    killed process of this machine left beside the file is removed.
+
     Arguments
     ---------
     path : str or Path
@@ -84,12 +91,15 @@ def atomic_path(path):
     >>> folder.cleanup()
     """
     path = Path(path)
-    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    beside = _beside(path, os.getpid())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _clear_beside(path)
         try:
             yield beside
+            sync(beside)
             os.replace(beside, path)
+            sync(path.parent)
         finally:
             beside.unlink(missing_ok=True)
     except OSError as error:
@@ -97,6 +107,72 @@ def atomic_path(path):
             f"{path} cannot be written ({error.strerror or error}): free "
             "some space or choose another folder."
         ) from error
+
+
+def _beside(path, process):
+    """The name under which a process of this machine writes a file."""
+    return path.with_name(f".{path.stem}.{HOST}-{process}{path.suffix}")
+
+
+def _clear_beside(path):
+    """Removes what processes that are gone have left of a file."""
+    pattern = re.escape(_beside(path, "PID").name).replace("PID", r"(\d+)")
+    for each in path.parent.iterdir():
+        found = re.fullmatch(pattern, each.name)
+        if found and not is_alive(int(found[1])):
+            each.unlink(missing_ok=True)
+
+
+def is_alive(process):
+    """Whether a process of this machine is still there.
+
+    Arguments
+    ---------
+    process : int
+        Its id.
+
+    Example
+    -------
+    >>> is_alive(os.getpid())
+    True
+    """
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def sync(path):
+    """Waits until a file, or the names in a folder, are on the disk.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file or folder.
+
+    Example
+    -------
+    >>> sync(getfixture("tmp_path"))
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_all(folder):
+    """Waits until all files below a folder, and their names, are on the disk.
+
+    Example
+    -------
+    >>> sync_all(getfixture("tmp_path"))
+    """
+    for path in (folder, *Path(folder).rglob("*")):
+        sync(path)
 
 
 def write_atomically(path, content):

@@ -4,51 +4,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiny_models import (
+    TINY_DATA2VEC,
+    TINY_WAV2VEC2,
+    TINY_WHISPER,
+    randomize,
+    write_wav2vec,
+    write_wav2vec2,
+)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "corpora"
-
-TINY_WAV2VEC2 = {
-    "conv_dim": (16,) * 7,
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 64,
-    "num_conv_pos_embeddings": 16,
-    "num_conv_pos_embedding_groups": 4,
-    "num_codevectors_per_group": 32,
-    "codevector_dim": 16,
-    "proj_codevector_dim": 16,
-    "feat_extract_norm": "group",
-    "do_stable_layer_norm": False,
-}
-TINY_DATA2VEC = {
-    "conv_dim": (16,) * 7,
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 64,
-    "conv_pos_kernel_size": 5,
-    "num_conv_pos_embeddings": 3,
-    "num_conv_pos_embedding_groups": 4,
-}
-TINY_WHISPER = {
-    "d_model": 32,
-    "encoder_layers": 2,
-    "encoder_attention_heads": 2,
-    "encoder_ffn_dim": 64,
-    "num_mel_bins": 24,
-    "max_source_positions": 60,
-    "activation_dropout": 0.1,
-    "attention_dropout": 0.1,
-    "dropout": 0.1,
-}
-TINY_WAV2VEC = {
-    "conv_feature_layers": "[(12, 10, 5), (12, 8, 4)] + [(12, 4, 2)] * 3",
-    "conv_aggregator_layers": "[(16, 2, 1), (16, 3, 1)]",
-    "skip_connections_agg": True,
-    "log_compression": True,
-    "agg_zero_pad": True,
-}
 
 
 def _give_lazy_modules_a_file():
@@ -82,42 +47,15 @@ def shared_corpora():
     return SHARED
 
 
-def _randomize(model):
-    """Random weights, norms and biases too, lest a forgotten one goes unseen.
-
-    Gains lie around 1, all else has a scale that keeps activations in range.
-    """
-    import torch
-
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for name, weight in sorted(model.named_parameters()):
-            noise = torch.randn(weight.shape, generator=generator)
-            is_gain = "norm" in name and name.endswith("weight")
-            fan_in = max(weight[0].numel(), 4)
-            if "codevectors" in name:
-                fan_in = 1
-            weight.copy_(noise / fan_in**0.5 + is_gain)
-        for name, statistic in sorted(model.named_buffers()):
-            if name.endswith(("running_mean", "running_var")):
-                statistic.uniform_(0.5, 2, generator=generator)
-
-
 @pytest.fixture(scope="session")
 def make_wav2vec2(tmp_path_factory):
     """Writes a tiny random wav2vec 2.0, quantizer included, to a folder.
 
     Takes what differs from a base-like configuration.
     """
-    from transformers import Wav2Vec2Config, Wav2Vec2ForPreTraining
 
     def make(**options):
-        config = Wav2Vec2Config(**{**TINY_WAV2VEC2, **options})
-        model = Wav2Vec2ForPreTraining(config)
-        _randomize(model)
-        folder = tmp_path_factory.mktemp("wav2vec2")
-        model.save_pretrained(folder)
-        return folder
+        return write_wav2vec2(tmp_path_factory.mktemp("wav2vec2"), **options)
 
     return make
 
@@ -142,7 +80,7 @@ def make_encoder(tmp_path_factory, make_wav2vec2, make_whisper):
             tiny = {**tiny, "num_buckets": 16, "max_bucket_distance": 20}
         config = AutoConfig.for_model(kind, **{**tiny, **options})
         model = AutoModel.from_config(config)
-        _randomize(model)
+        randomize(model)
         folder = tmp_path_factory.mktemp(kind)
         model.save_pretrained(folder)
         return folder
@@ -161,7 +99,7 @@ def make_whisper(tmp_path_factory):
 
     def make(**options):
         model = WhisperEncoder(WhisperConfig(**{**TINY_WHISPER, **options}))
-        _randomize(model)
+        randomize(model)
         folder = tmp_path_factory.mktemp("whisper")
         model.save_pretrained(folder)
         return folder
@@ -184,12 +122,4 @@ def tiny_wav2vec2(make_wav2vec2):
 @pytest.fixture(scope="session")
 def tiny_wav2vec(tmp_path_factory):
     """Folder of a tiny random wav2vec 1.0."""
-    import torch
-
-    from ser_brain.lobes.wav2vec import Wav2Vec
-
-    folder = tmp_path_factory.mktemp("wav2vec")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        Wav2Vec.from_options(TINY_WAV2VEC).save_pretrained(folder)
-    return folder
+    return write_wav2vec(tmp_path_factory.mktemp("wav2vec"))

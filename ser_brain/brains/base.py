@@ -14,6 +14,7 @@ from ser_brain.dataio.budget import MicroBatchBudget
 from ser_brain.dataio.front_end import at_speed, encoded
 from ser_brain.dataio.utterances import micro_batches, padded
 from ser_brain.errors import InputError
+from ser_brain.stopping import STOPPING, Stopped
 
 # Streams of random numbers of one update, so that none disturbs another.
 UTTERANCES, DROPPED_LAYERS, DROPOUT = range(3)
@@ -50,6 +51,8 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
             for name, one in kept.items():
                 self.checkpointer.add_recoverable(name, one, optional_load=True)
         self.epoch = 0
+        # The signal that asked to end, as all ranks know it.
+        self.ending = 0
         self.trained_seconds = 0.0
         self.trained_wall = 0.0
         self.train_loss = 0.0
@@ -183,10 +186,22 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
         """Sum of the losses, each over its divisor of the whole update."""
         return (numerators / batch.totals.clamp(min=1e-12)).sum()
 
+    @property
+    def weight(self):
+        """1; on a rank for which the batch has no utterance left, 0.
+
+        The sampler lends such a rank the batch's first utterance, because
+        all ranks must take part in an update.
+        """
+        if self.world == 1:
+            return 1
+        batch = self.hparams.sampler.batches()[self.step - 1]
+        return int(self.process_rank < len(batch))
+
     def drawn_update(self, utterances):
         """Ready utterances of an update, and its divisors over all ranks."""
         utterances = self.ready(utterances, sb.Stage.TRAIN)
-        totals = self.denominators(utterances).to(self.device)
+        totals = self.denominators(utterances).to(self.device) * self.weight
         return utterances, self.over_ranks(totals)
 
     def part_loss(self, part, totals):
@@ -196,6 +211,7 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
         with self.training_ctx:
             outputs = self.compute_forward(batch, sb.Stage.TRAIN)
             loss = self.compute_objectives(outputs, batch, sb.Stage.TRAIN)
+        loss = loss * self.weight
         # DDP averages over ranks what must be a sum.
         scaled = self.scaler.scale(loss * self.world)
         scaled.backward()
@@ -298,6 +314,25 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
         """Number of this update in its stage, from 0."""
         return (self.epoch - 1) * self.hparams.updates_per_epoch + self.step - 1
 
+    def asked_to_end(self):
+        """Number of the signal that asked any of the ranks to end, or 0."""
+        wanted = torch.tensor(int(STOPPING.wanted), device=self.device)
+        return int(self.over_ranks(wanted, "MAX"))
+
+    def _should_save_intra_epoch_ckpt(self, *since):
+        """Also when asked to end, but not just before an epoch's own."""
+        asked = super()._should_save_intra_epoch_ckpt(*since)
+        if self.checkpointer is None:
+            return False
+        self.ending = self.asked_to_end()
+        is_last = self.step == len(self.hparams.sampler)
+        return (asked or self.ending > 0) and not is_last
+
+    def _save_intra_epoch_ckpt(self):
+        super()._save_intra_epoch_ckpt()
+        if self.ending:
+            raise Stopped(self.ending)
+
     def on_stage_start(self, stage, epoch=None):
         """Tells the sampler and the seeds which epoch it is.
 
@@ -344,6 +379,9 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
         self.checkpointer.save_and_keep_only(
             meta=meta, min_keys=min_keys, importance_keys=[], num_to_keep=1
         )
+        number = self.asked_to_end()
+        if number:
+            raise Stopped(number)
 
     def train_details(self):
         """More figures of the epoch for the log."""

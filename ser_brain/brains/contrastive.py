@@ -1,10 +1,13 @@
 """Task adaptive pretraining with wav2vec 2.0's own objective (TAPT)."""
 
+from types import SimpleNamespace
+
 import torch
 from speechbrain import Stage
 
 from ser_brain.brains.base import ObjectiveBrain
-from ser_brain.dataio.utterances import random_crop
+from ser_brain.dataio.utterances import micro_batches, padded, random_crop
+from ser_brain.lobes.wav2vec2.codebook import diversity_shares
 from ser_brain.lobes.wav2vec2.pretraining import draw_negatives
 
 
@@ -13,9 +16,10 @@ class ContrastiveBrain(ObjectiveBrain):
 
     Module: objective (``Wav2Vec2Pretraining``). The loss is the mean over
     the masked frames of the batch. The codebook's diversity, which is no sum
-    over frames, is that of each micro-batch on each rank, weighted by its
-    masked frames: alone among the losses it depends a little on how an
-    update is cut.
+    over frames, is that of each micro-batch, weighted by its masked frames:
+    alone among the losses it depends a little on how an update is cut.
+    Several ranks take the micro-batches that one process would make; for
+    that they run the CNN twice.
     """
 
     details = {}
@@ -40,6 +44,71 @@ class ContrastiveBrain(ObjectiveBrain):
         """Masked frames of the batch."""
         return sum(one.time_mask.sum() for one in utterances).float()[None]
 
+    def drawn_update(self, utterances):
+        """Also what each utterance adds to the codebook's diversity."""
+        utterances, totals = super().drawn_update(utterances)
+        if self.world > 1:
+            self.share_diversity(utterances)
+        return utterances, totals
+
+    def share_diversity(self, utterances):
+        """Gives utterances their share in the diversity of all ranks."""
+        objective = self.bare("objective")
+        count = self.number_parts(utterances)
+        quantizer = objective.model.quantizer
+        shape = (count, quantizer.num_groups, quantizer.num_vars)
+        used = torch.zeros(shape, device=self.device)
+        frames = torch.zeros(count, device=self.device)
+        for part in micro_batches(utterances, self.budget.seconds):
+            batch = padded(part, self.device)
+            with self.training_ctx:
+                usage = objective.usage(
+                    batch.wavs, batch.wav_lens, batch.time_mask
+                )
+            clips = usage.split(batch.time_mask.sum(1).tolist())
+            for one, clip in zip(part, clips):
+                used[one.part] += clip.sum(0) * self.weight
+                frames[one.part] += len(clip) * self.weight
+        used, frames = self.over_ranks(used), self.over_ranks(frames)
+        means = used / frames.clamp(min=1)[:, None, None]
+        shares = [diversity_shares(mean) for mean in means.cpu()]
+        for one in utterances:
+            one.diversity_slopes, rest = shares[one.part]
+            one.diversity_rest = rest[None]
+
+    def number_parts(self, utterances):
+        """Sets ``part``, the micro-batch, were there but one process.
+
+        Returns
+        -------
+        int
+            Number of micro-batches.
+        """
+        size = len(self.hparams.sampler.batches()[self.step - 1])
+        places = range(self.process_rank, self.world + size, self.world)
+        lengths = torch.zeros(self.world + size, dtype=torch.int64)
+        for place, one in zip(places, utterances):
+            lengths[place] = len(one.signal)
+        lengths = self.over_ranks(lengths.to(self.device)).tolist()
+        seconds = self.budget.seconds or float("inf")
+        seconds = torch.tensor(seconds, device=self.device)
+        parts = micro_batches(
+            [
+                SimpleNamespace(signal=range(length), place=place)
+                for place, length in enumerate(lengths[:size])
+            ],
+            float(self.over_ranks(seconds, "MIN")),
+        )
+        numbers = {
+            one.place: number
+            for number, part in enumerate(parts)
+            for one in part
+        }
+        for place, one in zip(places, utterances):
+            # A lent utterance counts nowhere.
+            one.part = numbers.get(place, 0)
+        return len(parts)
+
     def compute_forward(self, batch, stage):
         """The summed loss and its details."""
         objective = self.bare("objective")
@@ -54,7 +123,14 @@ class ContrastiveBrain(ObjectiveBrain):
                 batch.time_mask.sum(1).tolist(), batch.noise_seed.tolist()
             ),
             keep=self.keep_layers(objective.encoder, stage),
+            shares=self.shares(batch),
         )
+
+    def shares(self, batch):
+        """What ``share_diversity`` gave the batch's utterances, if it did."""
+        if not hasattr(batch, "diversity_slopes"):
+            return None
+        return batch.diversity_slopes, batch.diversity_rest[:, 0]
 
     def compute_objectives(self, outputs, batch, stage):
         """Mean over masked frames."""
@@ -62,10 +138,6 @@ class ContrastiveBrain(ObjectiveBrain):
         return self.mean(loss[None], batch)
 
     def train_details(self):
-        """Accuracy and codebook use of the last batch, if there was one.
-
-        A run that was killed after the last update of an epoch goes on
-        without any.
-        """
-        keys = self.details.keys() & {"accuracy", "perplexity"}
-        return {key: float(self.details[key]) for key in sorted(keys)}
+        """Accuracy and codebook use of the last part of the last batch."""
+        names = ("accuracy", "perplexity")
+        return {name: float(self.details[name]) for name in names}

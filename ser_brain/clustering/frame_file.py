@@ -1,14 +1,16 @@
 """The frames of many utterances in one memory-mapped file.
 
 ``frames.f32`` holds the frames one after another, float32, little-endian;
-``frames.txt`` beside it one line an utterance, its number of frames. A line is
-written after its frames, so that the work of a killed process counts up to
-its last whole utterance.
+``frames.txt`` beside it one line an utterance: its number of frames and their
+CRC-32. A line is written after its frames, and both are compared when the
+files are taken up, so that the work of a process that was killed, or lost its
+power, counts up to its last whole utterance.
 """
 
 import logging
-import math
+import re
 import shutil
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -54,11 +56,23 @@ class FrameFile:
         """Frames of each whole utterance that is there."""
         if not (self.path.is_file() and self.counts_path.is_file()):
             return []
-        lines = self.counts_path.read_text(encoding="ascii")
         # What follows the last end of a line was being written.
-        counts = [int(line) for line in lines.split("\n")[:-1]]
-        whole = sum(counts) * self.dim * BYTES
-        return counts if self.path.stat().st_size >= whole else []
+        lines = self.counts_path.read_bytes().split(b"\n")[:-1]
+        counts = []
+        with self.path.open("rb") as frames:
+            for line in lines:
+                told = re.fullmatch(rb"(\d{1,9}) (\d{1,10})", line)
+                if told is None:
+                    break
+                count, found = map(int, told.groups())
+                if zlib.crc32(frames.read(self._size(count))) != found:
+                    break
+                counts.append(count)
+        return counts
+
+    def _size(self, frames):
+        """Bytes of so many frames."""
+        return frames * self.dim * BYTES
 
     def announce(self, frames):
         """Says how large the file will be, and whether the disk has room.
@@ -73,13 +87,13 @@ class FrameFile:
         InputError
             If the disk has no room for them.
         """
-        size = frames * self.dim * BYTES
+        size = self._size(frames)
         self.folder.mkdir(parents=True, exist_ok=True)
         logger.info(
             f"{frames} frames take {size / 1e6:.0f} MB in {self.path} until "
             "their clusters are known."
         )
-        missing = size - sum(self.counts) * self.dim * BYTES
+        missing = size - self._size(sum(self.counts))
         free = shutil.disk_usage(self.folder).free
         if missing > free:
             raise InputError(
@@ -108,9 +122,10 @@ class FrameFile:
                 self.counts_path.open("a", encoding="ascii") as counts,
             ):
                 for utterance in utterances:
-                    frames.write(np.asarray(utterance, "<f4").tobytes())
+                    block = np.asarray(utterance, "<f4").tobytes()
+                    frames.write(block)
                     frames.flush()
-                    counts.write(f"{len(utterance)}\n")
+                    counts.write(f"{len(utterance)} {zlib.crc32(block)}\n")
                     counts.flush()
                     self.counts.append(len(utterance))
         except OSError as error:
@@ -122,10 +137,11 @@ class FrameFile:
     def _cut(self):
         """Ends both files after the last whole utterance."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        lines = "".join(f"{count}\n" for count in self.counts)
-        self.counts_path.write_text(lines, encoding="ascii")
+        lines = self.counts_path.read_bytes() if self.counts else b""
+        kept = lines.splitlines(keepends=True)[: len(self.counts)]
+        self.counts_path.write_bytes(b"".join(kept))
         with self.path.open("ab") as stream:
-            stream.truncate(sum(self.counts) * self.dim * BYTES)
+            stream.truncate(self._size(sum(self.counts)))
 
     def open(self):
         """All frames, memory-mapped for reading.
@@ -142,10 +158,10 @@ class FrameFile:
         """
         shape = sum(self.counts), self.dim
         found = self.path.stat().st_size
-        if found != math.prod(shape) * BYTES:
+        if found != self._size(shape[0]):
             raise InputError(
                 f"{self.path} has {found} bytes instead of "
-                f"{math.prod(shape) * BYTES}: start the same command again."
+                f"{self._size(shape[0])}: start the same command again."
             )
         if not shape[0]:
             return np.zeros(shape, "<f4")

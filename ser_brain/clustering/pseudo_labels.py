@@ -141,7 +141,7 @@ class PseudoLabels:
             "model_key": self.model_key,
             "ids": json.dumps(list(self.labels)),
         }
-        write_atomically(path, to_bytes(tensors, metadata))
+        write_atomically(path, in_order(to_bytes(tensors, metadata)))
 
     @classmethod
     def load(cls, path, model_key=None, n_clusters=None):
@@ -211,6 +211,36 @@ class PseudoLabels:
             model_key=metadata["model_key"],
             labels=dict(zip(ids, parts, strict=True)),
         )
+
+
+def in_order(content):
+    """A safetensors file whose header is sorted: equal content, equal bytes.
+
+    safetensors writes its metadata in a random order.
+
+    Arguments
+    ---------
+    content : bytes
+        The file.
+
+    Returns
+    -------
+    bytes
+        The same file, its header's keys in alphabetical order.
+
+    Example
+    -------
+    >>> metadata = {"a": "1", "b": "2", "c": "3"}
+    >>> files = [to_bytes({"x": np.zeros(3)}, metadata) for _ in range(9)]
+    >>> len({in_order(file) for file in files})
+    1
+    """
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+    # Tensors begin at a multiple of 8 bytes.
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[start:]
 
 
 def _match(path, what, found, wanted):

@@ -124,6 +124,7 @@ class UpdateSampler(Sampler):
     rank, world : int
         Data-parallel rank and number of ranks: each takes every ``world``-th
         utterance of a batch, so that the batch stays the unit of the update.
+        A rank for which there is none is lent the first one.
     setting : str
         What the batch's size is called in the yaml, for the error.
 
@@ -162,6 +163,7 @@ class UpdateSampler(Sampler):
         self.rank, self.world = rank, world
         self.epoch = 1
         self._starts = [0]
+        self._batches = (0, [])
         if not self.one_pass(0):
             wanted = batch_seconds if batch_size is None else batch_size
             raise InputError(
@@ -203,20 +205,26 @@ class UpdateSampler(Sampler):
                 full = len(batch) >= self.batch_size
             else:
                 full = seconds >= self.batch_seconds
-            if full and len(batch) >= self.world:
+            if full:
                 batches.append(batch)
                 batch, seconds = [], 0.0
         return batches
 
-    def _epoch_batches(self):
+    def batches(self):
         """Batches of this epoch, before they are shared among ranks."""
+        if self._batches[0] != self.epoch:
+            self._batches = (self.epoch, self._epoch_batches())
+        return self._batches[1]
+
+    def _epoch_batches(self):
         if self.updates is None:
             return self.one_pass(self.epoch)
         first = (self.epoch - 1) * self.updates_per_epoch
+        wanted = min(self.updates - first, self.updates_per_epoch)
         number, batches = self._pass_at(first)
         position = first - self._starts[number]
         chosen = []
-        while len(chosen) < len(self):
+        while len(chosen) < wanted:
             if position == len(batches):
                 number, position = number + 1, 0
                 batches = self.one_pass(number)
@@ -236,11 +244,8 @@ class UpdateSampler(Sampler):
         return number, batches
 
     def __iter__(self):
-        for batch in self._epoch_batches():
-            yield batch[self.rank :: self.world]
+        for batch in self.batches():
+            yield batch[self.rank :: self.world] or batch[:1]
 
     def __len__(self):
-        if self.updates is not None:
-            left = self.updates - (self.epoch - 1) * self.updates_per_epoch
-            return max(0, min(left, self.updates_per_epoch))
-        return len(self.one_pass(self.epoch))
+        return len(self.batches())

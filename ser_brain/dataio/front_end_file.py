@@ -15,13 +15,13 @@ import os
 import shutil
 from pathlib import Path
 
-import filelock
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from ser_brain.errors import InputError
 from ser_brain.files import atomic_path, write_atomically
+from ser_brain.locks import turn
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class FrontEndFile:
             If the file alone is over the limit, or the disk is full.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self._locked():
+        with turn(self.lock_path, str(self.path)):
             if self._is_whole():
                 os.utime(self.index_path)
                 return
@@ -108,15 +108,6 @@ class FrontEndFile:
         """The cache, to be called as ``MemoryCache`` is."""
         index = json.loads(self.index_path.read_text(encoding="utf-8"))
         return MappedFeatures(self._mapped(index), index["frames"])
-
-    def _locked(self):
-        """The lock of this file; it ends with the process that holds it."""
-        lock = filelock.FileLock(self.lock_path)
-        try:
-            return lock.acquire(timeout=0)
-        except filelock.Timeout:
-            logger.info(f"waits for another process to write {self.path}.")
-            return lock.acquire()
 
     def _is_whole(self):
         """Whether the file is there, and as it was written."""

@@ -1,22 +1,34 @@
 """SpeechBrain's checkpoints, whole or not there."""
 
+import json
+import logging
 import shutil
 
 from speechbrain.utils.checkpoints import Checkpointer
-from speechbrain.utils.distributed import ddp_barrier, if_main_process
+from speechbrain.utils.distributed import (
+    ddp_barrier,
+    if_main_process,
+    run_on_main,
+)
 
 from ser_brain.errors import InputError
 from ser_brain.experiment.disk import disk_is_full
+from ser_brain.files import changed_file, digests, sync, sync_all
 
 PARTIAL = "partial+"
+FILES = "files.json"
+
+logger = logging.getLogger(__name__)
 
 
 class WholeCheckpointer(Checkpointer):
-    """A checkpointer that a kill or a full disk cannot spoil.
+    """A checkpointer that a kill, a power cut or a full disk cannot spoil.
 
     SpeechBrain marks a checkpoint's folder as one before its weights are
     written, so a process that ends meanwhile leaves one that cannot be
-    loaded, and it is the newest. Here the folder gets its name last.
+    loaded, and it is the newest. Here the folder gets its name last, when
+    all of it is on the disk, and ``files.json`` in it has the checksum of
+    every file. One that is not as it was written is never loaded.
 
     Example
     -------
@@ -58,8 +70,12 @@ class WholeCheckpointer(Checkpointer):
         # All processes may write into the folder.
         ddp_barrier()
         if saved is not None:
+            written = json.dumps(digests(saved.path))
+            (saved.path / FILES).write_text(written, encoding="utf-8")
+            sync_all(saved.path)
             final = saved.path.name.removeprefix(PARTIAL)
             path = saved.path.rename(saved.path.with_name(final))
+            sync(self.checkpoints_dir)
             files = {
                 name: path / file.name
                 for name, file in saved.paramfiles.items()
@@ -68,8 +84,54 @@ class WholeCheckpointer(Checkpointer):
         ddp_barrier()
         return saved
 
+    def recover_if_possible(self, *args, **kwargs):
+        """As SpeechBrain's, from checkpoints that are as they were written.
+
+        Returns
+        -------
+        Checkpoint or None
+            What was loaded.
+        """
+        run_on_main(self._drop_torn)
+        return super().recover_if_possible(*args, **kwargs)
+
+    def _drop_torn(self):
+        """Removes checkpoints that are not as they were written."""
+        for path in self._list_checkpoint_dirs():
+            fault = torn(path)
+            if fault is not None:
+                logger.warning(
+                    f"{fault} in the checkpoint {path}: it is not used."
+                )
+                shutil.rmtree(path)
+
     def _clear(self):
         """Removes what was not written to its end."""
         if if_main_process():
             for left in self.checkpoints_dir.glob(f"{PARTIAL}*"):
                 shutil.rmtree(left)
+
+
+def torn(folder):
+    """What is wrong with a checkpoint's files.
+
+    Arguments
+    ---------
+    folder : Path
+        The checkpoint's.
+
+    Returns
+    -------
+    str or None
+        As :func:`ser_brain.files.changed_file`.
+
+    Example
+    -------
+    >>> torn(getfixture("tmp_path"))
+    'files.json is missing or torn'
+    """
+    try:
+        written = json.loads((folder / FILES).read_text(encoding="utf-8"))
+        return changed_file(folder, dict(written))
+    except (OSError, ValueError, TypeError):
+        return f"{FILES} is missing or torn"

@@ -1,6 +1,7 @@
 """The frame around a recipe: clear sentences and exit codes."""
 
 import logging
+import os
 import sys
 from contextlib import closing, contextmanager
 
@@ -9,6 +10,7 @@ from transformers.utils import logging as transformers_logging
 from ser_brain.errors import InputError, exit_code
 from ser_brain.experiment.disk import disk_is_full
 from ser_brain.experiment.experiment import Experiment
+from ser_brain.stopping import STOPPING, Stopped
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +33,11 @@ def run_recipe(train, corpus, prepare, argv=None):
     -------
     int
         0, or as :func:`ser_brain.errors.exit_code` says.
+
+    Raises
+    ------
+    Stopped
+        After SIGTERM or SIGINT: ends the process with 128 + its number.
     """
     quiet_libraries()
     words = sys.argv[1:] if argv is None else argv
@@ -45,7 +52,18 @@ def run_recipe(train, corpus, prepare, argv=None):
             raise
         return 0
 
-    return exit_code(work)
+    alone = int(os.environ.get("WORLD_SIZE", 1)) == 1
+    try:
+        with STOPPING.handled(alone):
+            return exit_code(work)
+    except Stopped as stopped:
+        print(
+            f"stopped by {stopped.name}: start the same command again, it "
+            "goes on where it stopped.",
+            file=sys.stderr,
+            flush=True,
+        )
+        raise
 
 
 def quiet_libraries():

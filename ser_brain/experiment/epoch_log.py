@@ -12,7 +12,8 @@ class EpochLog(FileTrainLogger):
     """SpeechBrain's log, in which a resumed epoch replaces its first try.
 
     A process that is killed between the line of an epoch and its checkpoint
-    leaves a line that the resumed one writes again.
+    leaves a line that the resumed one writes again; one that a power cut
+    ended leaves a line without its end, which is removed.
 
     Arguments
     ---------
@@ -48,7 +49,8 @@ class EpochLog(FileTrainLogger):
         kept = [
             line
             for line in lines
-            if not self._is_later(line, f"stage: {stage}, epoch: ", epoch)
+            if line.endswith("\n")
+            and not self._is_later(line, f"stage: {stage}, epoch: ", epoch)
         ]
         if kept != lines:
             write_atomically(path, "".join(kept))

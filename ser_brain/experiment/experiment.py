@@ -18,10 +18,11 @@ from ser_brain.dataio.utterances import CachedReader, as_list, utterance_dataset
 from ser_brain.errors import InputError
 from ser_brain.experiment.environment import environment
 from ser_brain.experiment.epoch_log import EpochLog
-from ser_brain.experiment.locks import hold
 from ser_brain.experiment.outline import Outline
 from ser_brain.experiment.results import drop_results
 from ser_brain.files import write_atomically
+from ser_brain.locks import hold
+from ser_brain.stopping import ignore_in_worker
 
 # Sections of the settings whose randomness is that of the adaptation.
 ADAPTATION = ("emotion_states", "clusters", "adaptation")
@@ -102,8 +103,10 @@ class Experiment(Outline):
         if if_main_process():
             self._lock = hold(
                 self.folder / "run.lock",
-                f"{self.folder} is being written by another process: wait "
-                "until it has ended, or give another --results.",
+                lambda holder: (
+                    f"{self.folder} is being written by {holder}: wait until "
+                    "it has ended, or give another --results."
+                ),
                 LOCK_SECONDS,
             )
 
@@ -183,6 +186,7 @@ class Experiment(Outline):
             collate_fn=as_list,
             num_workers=workers,
             persistent_workers=workers > 0,
+            worker_init_fn=ignore_in_worker,
             **order,
         )
 

@@ -4,12 +4,13 @@ import json
 import logging
 import shutil
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 from speechbrain.utils.distributed import ddp_barrier, if_main_process
 
-from ser_brain.experiment.locks import turn
-from ser_brain.files import changed_file, digests, write_atomically
+from ser_brain.files import changed_file, digests, sync_all, write_atomically
+from ser_brain.locks import turn
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ class Stage:
             The record, with ``seconds`` of wall time.
         """
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with turn(self.folder.with_suffix(".lock"), self.name):
+        with self._turn():
             ddp_barrier()
             # Every process looks before one of them begins anew.
             record = self.done
@@ -106,6 +107,12 @@ class Stage:
                 logger.info(f"{self.name}: finished before, kept.")
                 return record
             return self._do(work)
+
+    def _turn(self):
+        """The main process's turn; the others wait at the next barrier."""
+        if if_main_process():
+            return turn(self.folder.with_suffix(".lock"), self.name)
+        return nullcontext()
 
     def _do(self, work):
         """The stage itself, from its last checkpoint if there is one."""
@@ -127,6 +134,7 @@ class Stage:
     def _begin(self, resumes):
         if resumes:
             logger.info(f"{self.name}: goes on where it was stopped.")
+            self._clear()
             return
         logger.info(f"{self.name}: begins.")
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -134,10 +142,22 @@ class Stage:
             self.folder / "unfinished.json", json.dumps({"key": self.key})
         )
 
+    @property
+    def _own(self):
+        """Names in the folder that are no part of the result."""
+        records = ("done.json", "unfinished.json")
+        return (*records, self.checkpoints.name, self.nonfinite.name)
+
+    def _clear(self):
+        """Removes what a killed process began to write of the result."""
+        for path in self.folder.iterdir():
+            if path.name not in self._own:
+                remove(path)
+
     def _finish(self, record):
-        own = ("done.json", "unfinished.json", self.checkpoints.name)
-        own += (self.nonfinite.name,)
-        record["files"] = digests(self.folder, leave_out=own)
+        # On the disk before the checkpoints go.
+        sync_all(self.folder)
+        record["files"] = digests(self.folder, leave_out=self._own)
         write_atomically(
             self.folder / "done.json", json.dumps(record, indent=2)
         )
@@ -183,8 +203,17 @@ def forget(folder, names):
     }
     write_atomically(folder / "done.json", json.dumps(record, indent=2))
     for name in names:
-        path = folder / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        remove(folder / name)
+
+
+def remove(path):
+    """Removes a file or a folder, if it is there.
+
+    Example
+    -------
+    >>> remove(getfixture("tmp_path") / "nothing")
+    """
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

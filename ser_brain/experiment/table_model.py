@@ -21,9 +21,9 @@ from ser_brain.experiment.cross_validation import (
     silence,
     train_all,
 )
-from ser_brain.experiment.locks import hold
 from ser_brain.files import write_atomically
 from ser_brain.inference.classifier import is_whole
+from ser_brain.locks import hold
 from ser_brain.reporting.analysis import analyse
 from ser_brain.reporting.figures import all_pictures
 from ser_brain.reporting.formats import percent
@@ -79,8 +79,10 @@ def train_table(path, output, words=(), classes=(), warn=print):
         ) from error
     lock = hold(
         output / LOCK,
-        f"{output} is being trained by another process: wait until it has "
-        "ended, or give another --output.",
+        lambda holder: (
+            f"{output} is being trained by {holder}: wait until it has ended, "
+            "or give another --output."
+        ),
     )
     try:
         with full_disk_as_input_error():

@@ -9,6 +9,7 @@ from ser_brain.errors import InputError
 from ser_brain.experiment.checkpoints import WholeCheckpointer
 from ser_brain.experiment.front_end import front_end
 from ser_brain.nnet.losses import inverse_frequency_weights
+from ser_brain.stopping import STOPPING
 
 # What the yaml puts before a stage's batch_size and the like.
 SETTINGS_PREFIX = {
@@ -152,7 +153,8 @@ def fit(brain_class, experiment, section, stage, ids, valid=None, **more):
     valid_loader = None
     if validates:
         valid_loader = experiment.loader(valid, batch_size=8)
-    brain.fit(counter, loader, valid_loader)
+    with STOPPING.deferred():
+        brain.fit(counter, loader, valid_loader)
     if validates:
         brain.checkpointer.recover_if_possible(min_key="valid_loss")
     return brain

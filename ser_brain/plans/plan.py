@@ -11,8 +11,8 @@ from ser_brain.corpora import get_corpus
 from ser_brain.engines.runs import Run, find_recipe
 from ser_brain.errors import InputError
 from ser_brain.experiment.chain import chain
-from ser_brain.experiment.locks import hold
 from ser_brain.experiment.outline import Outline
+from ser_brain.locks import hold
 from ser_brain.plans.outliers import ROUNDS, select
 from ser_brain.plans.record import failures, joined, read_record
 from ser_brain.plans.states import STATES, PlannedRun, seconds_left, time_left
@@ -184,8 +184,10 @@ class Plan:
         """
         lock = hold(
             self.folder / "plan.lock",
-            f"{self.folder} is being filled by another plan: wait until it "
-            "has ended, or give another --results.",
+            lambda holder: (
+                f"{self.folder} is being filled by another plan ({holder}): "
+                "wait until it has ended, or give another --results."
+            ),
         )
         try:
             self.failed = {}

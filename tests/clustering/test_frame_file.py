@@ -54,9 +54,40 @@ def test_frames_that_are_missing_are_written_again(tmp_path):
     path = tmp_path / "frames.f32"
     path.write_bytes(path.read_bytes()[:-1])
     file = FrameFile(tmp_path, 3)
-    assert file.counts == []
-    file.append(parts)
+    assert file.counts == [4]
+    file.append(parts[1:])
     np.testing.assert_array_equal(file.open(), np.concatenate(parts))
+
+
+@pytest.mark.parametrize(
+    "name, content, counts",
+    [
+        # Blocks of a file that a power cut kept from the disk are zeros.
+        ("frames.f32", bytes(13 * 12), []),
+        ("frames.f32", b"", []),
+        ("frames.txt", bytes(30), []),
+        ("frames.txt", b"4\n2\n", []),
+        ("frames.txt", b"999999999999999999999999 0\n", []),
+    ],
+)
+def test_a_torn_file_is_written_again(tmp_path, name, content, counts):
+    parts = utterances(4, 2, 7)
+    FrameFile(tmp_path, 3).append(parts)
+    (tmp_path / name).write_bytes(content)
+    file = FrameFile(tmp_path, 3)
+    assert file.counts == counts
+    file.append(parts[len(counts) :])
+    np.testing.assert_array_equal(file.open(), np.concatenate(parts))
+
+
+def test_a_changed_frame_costs_what_follows_it(tmp_path):
+    parts = utterances(4, 2, 7)
+    FrameFile(tmp_path, 3).append(parts)
+    path = tmp_path / "frames.f32"
+    content = bytearray(path.read_bytes())
+    content[5 * 12] ^= 1
+    path.write_bytes(content)
+    assert FrameFile(tmp_path, 3).counts == [4]
 
 
 def test_a_file_of_another_length_is_refused(tmp_path):

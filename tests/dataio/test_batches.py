@@ -111,23 +111,18 @@ def test_epochs_cut_one_plan_of_updates(
 @given(DURATIONS, LAWS, st.integers(1, 3), st.integers(0, 9))
 @settings(deadline=None)
 def test_ranks_share_each_batch(durations, law, world, seed):
-    if law.get("batch_size", world) < world:
-        law = {"batch_size": world}
     shares = [
         _epoch(_sampler(durations, law, seed=seed, rank=rank, world=world), 1)
         for rank in range(world)
     ]
-    whole = _epoch(_sampler(durations, law, seed=seed, world=world), 1)
-    assert all(len(share) == len(shares[0]) for share in shares)
-    for parts in zip(*shares):
-        assert all(parts)
-        assert max(map(len, parts)) - min(map(len, parts)) <= 1
-    first = [index for batch in shares[0] for index in batch]
-    together = sorted(i for share in shares for batch in share for i in batch)
-    assert len(together) == len(set(together))
-    if world == 1:
-        assert shares[0] == whole
-    assert set(first) <= set(together)
+    batches = _epoch(_sampler(durations, law, seed=seed), 1)
+    assert all(len(share) == len(batches) for share in shares)
+    for whole, *parts in zip(batches, *shares):
+        own = parts[: len(whole)]
+        assert max(map(len, own)) - min(map(len, own)) <= 1
+        assert sorted(index for part in own for index in part) == sorted(whole)
+        # Ranks that the batch is too small for.
+        assert parts[len(whole) :] == [whole[:1]] * (world - len(own))
 
 
 def test_the_ranks_batches_are_those_of_one_process():

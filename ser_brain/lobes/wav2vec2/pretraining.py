@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ser_brain.lobes.wav2vec2.codebook import perplexity, shared_diversity
 from ser_brain.lobes.wav2vec2.encoder import Wav2Vec2, load_for_pretraining
 from ser_brain.nnet.lengths import sample_counts
 from ser_brain.nnet.masking import span_mask
@@ -159,6 +160,33 @@ class Wav2Vec2Pretraining(nn.Module):
             clip.exponential_(generator=generator.manual_seed(seed))
         return -noise.log()
 
+    def code_logits(self, features):
+        """Logits of the codes of each frame, (frames, groups, entries)."""
+        quantizer = self.model.quantizer
+        logits = quantizer.weight_proj(self.model.dropout_features(features))
+        shape = (-1, quantizer.num_groups, quantizer.num_vars)
+        return logits.float().view(shape)
+
+    @torch.no_grad()
+    def usage(self, wavs, wav_lens, time_mask):
+        """How the masked frames use the codebook, without gradients.
+
+        Arguments
+        ---------
+        wavs, wav_lens : torch.Tensor
+            As in ``forward``.
+        time_mask : torch.Tensor
+            Bool, shape (batch, frames).
+
+        Returns
+        -------
+        torch.Tensor
+            Probabilities, shape (masked, groups, entries), clip by clip.
+        """
+        features, _ = self.encoder.conv_features(wavs, wav_lens)
+        _, normed = self.model.wav2vec2.feature_projection(features)
+        return self.code_logits(normed)[time_mask.flatten()].softmax(-1)
+
     def quantize(self, features, time_mask, noise=None):
         """Quantizes the masked frames.
 
@@ -177,13 +205,12 @@ class Wav2Vec2Pretraining(nn.Module):
         -------
         tuple of torch.Tensor
             Projected targets (masked, codevector_dim), the chosen code of
-            each group (masked, groups), and the perplexity of the codebook's
-            use, summed over groups.
+            each group (masked, groups), and the use of the codebook, shape
+            (masked, groups, entries).
         """
         quantizer = self.model.quantizer
         groups, entries = quantizer.num_groups, quantizer.num_vars
-        logits = quantizer.weight_proj(self.model.dropout_features(features))
-        logits = logits.float().view(-1, groups, entries)
+        logits = self.code_logits(features)
         mask = time_mask.flatten()
         if self.training and noise is None:
             # For every frame, as transformers draws it.
@@ -198,15 +225,9 @@ class Wav2Vec2Pretraining(nn.Module):
         else:
             choice = F.one_hot(logits.argmax(-1), entries).to(logits.dtype)
             usage = choice
-        mean_usage = usage.mean(0)
-        entropy = -torch.xlogy(mean_usage, mean_usage).sum(-1)
         codebook = quantizer.codevectors.view(groups, entries, -1)
         vectors = torch.einsum("mge,ged->mgd", choice, codebook).flatten(1)
-        return (
-            self.model.project_q(vectors),
-            choice.argmax(-1),
-            entropy.exp().sum(),
-        )
+        return self.model.project_q(vectors), choice.argmax(-1), usage
 
     def contrast(self, predictions, targets, codes, counts, negatives):
         """Logits of the true target and of its distractors.
@@ -277,14 +298,16 @@ class Wav2Vec2Pretraining(nn.Module):
         masked = self.encoder.mask(projected, time_mask.to(features.device))
         return self.encoder.transformer(masked, lengths, keep), normed
 
-    def loss(self, states, features, time_mask, negatives, noise=None):
+    def loss(
+        self, states, features, time_mask, negatives, noise=None, shares=None
+    ):
         """The loss of encoded waveforms.
 
         Arguments
         ---------
         states, features : torch.Tensor
             What ``states`` answers.
-        time_mask, negatives, noise : torch.Tensor
+        time_mask, negatives, noise, shares
             As in ``forward``.
 
         Returns
@@ -294,7 +317,7 @@ class Wav2Vec2Pretraining(nn.Module):
         """
         counts = time_mask.sum(1).tolist()
         time_mask = time_mask.to(states.device)
-        targets, codes, perplexity = self.quantize(features, time_mask, noise)
+        targets, codes, usage = self.quantize(features, time_mask, noise)
         logits = self.contrast(
             self.model.project_hid(states[time_mask]),
             targets,
@@ -304,14 +327,18 @@ class Wav2Vec2Pretraining(nn.Module):
         )
         truth = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
         contrastive = F.cross_entropy(logits, truth, reduction="sum")
-        entries = codes.shape[1] * self.model.quantizer.num_vars
-        diversity = (entries - perplexity) / entries * len(logits)
+        used = perplexity(usage.mean(0)) if len(usage) else usage.sum()
+        if shares is None:
+            entries = codes.shape[1] * self.model.quantizer.num_vars
+            diversity = (entries - used) / entries * len(logits)
+        else:
+            diversity = shared_diversity(usage, counts, *shares)
         loss = contrastive + self.diversity_weight * diversity
         details = {
             "contrastive": contrastive,
             "diversity": diversity,
             "accuracy": (logits.argmax(1) == 0).float().mean(),
-            "perplexity": perplexity,
+            "perplexity": used,
             "masked_frames": torch.tensor(float(len(logits))),
         }
         return loss, {key: value.detach() for key, value in details.items()}
@@ -324,6 +351,7 @@ class Wav2Vec2Pretraining(nn.Module):
         negatives=None,
         keep=None,
         noise=None,
+        shares=None,
     ):
         """Computes the loss.
 
@@ -342,6 +370,11 @@ class Wav2Vec2Pretraining(nn.Module):
         noise : torch.Tensor, optional
             The quantizer's Gumbel noise, as ``draw_noise`` gives it; drawn
             if not given.
+        shares : tuple of torch.Tensor, optional
+            For a part of a larger batch: what of the batch's diversity is
+            each clip's, as ``diversity_shares`` gives it, shapes (batch,
+            groups, entries) and (batch,). Else the diversity is that of
+            these clips alone.
 
         Returns
         -------
@@ -356,7 +389,7 @@ class Wav2Vec2Pretraining(nn.Module):
         if negatives is None:
             negatives = draw_negatives(time_mask, self.num_negatives)
         states, features = self.states(wavs, wav_lens, time_mask, keep)
-        return self.loss(states, features, time_mask, negatives, noise)
+        return self.loss(states, features, time_mask, negatives, noise, shares)
 
     def save_pretrained(self, folder):
         """Writes a folder that transformers, this and ``Wav2Vec2`` read."""

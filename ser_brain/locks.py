@@ -1,0 +1,160 @@
+"""Locks between processes, which end with the process that holds them.
+
+They are those of the operating system: a killed process holds none, so that
+none is ever stale. Beside a lock that is held lies a file that tells by whom.
+"""
+
+import json
+import logging
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ser_brain.errors import InputError
+from ser_brain.files import HOST, is_alive
+
+logger = logging.getLogger(__name__)
+
+
+class Lock:
+    """A lock file, and who holds it.
+
+    Arguments
+    ---------
+    path : str or Path
+        The lock file; its folder must be there.
+
+    Example
+    -------
+    >>> lock = Lock(getfixture("tmp_path") / "run.lock")
+    >>> lock.acquire(seconds=0)
+    >>> lock.holder == f"process {os.getpid()} on {HOST}"
+    True
+    >>> lock.release()
+    >>> lock.holder
+    'another process'
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self._owner = self.path.with_suffix(".owner")
+        self._lock = FileLock(self.path)
+
+    def acquire(self, seconds=-1):
+        """Takes the lock.
+
+        Arguments
+        ---------
+        seconds : float
+            How long to wait for it; below 0, without end.
+
+        Raises
+        ------
+        Timeout
+            If another process still has it.
+        """
+        self._lock.acquire(timeout=seconds)
+        owner = {"process": os.getpid(), "host": HOST}
+        self._owner.write_text(json.dumps(owner), encoding="utf-8")
+
+    def release(self):
+        """Lets go of the lock."""
+        self._owner.unlink(missing_ok=True)
+        self._lock.release()
+
+    @property
+    def holder(self):
+        """Who has the lock, for a sentence."""
+        try:
+            owner = json.loads(self._owner.read_text(encoding="utf-8"))
+            process, host = int(owner["process"]), str(owner["host"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return "another process"
+        if host == HOST and not is_alive(process):
+            # What a killed holder left; its successor has yet to sign.
+            return "another process"
+        return f"process {process} on {host}"
+
+
+def hold(path, refusal, seconds=0):
+    """Takes a lock and keeps it, or refuses.
+
+    Arguments
+    ---------
+    path : Path
+        The lock file; its folder is made if missing.
+    refusal : callable
+        From who has the lock, as ``process 12 on node7``, to what to tell
+        then.
+    seconds : float
+        How long to wait for that process to end.
+
+    Returns
+    -------
+    Lock
+        To be released; a killed process lets go of it too.
+
+    Raises
+    ------
+    InputError
+        If it is taken, or the folder may not be written.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "results" / "plan.lock"
+    >>> lock = hold(path, lambda holder: f"{holder} writes here: wait.")
+    >>> hold(path, lambda holder: f"{holder} writes here: wait.")
+    Traceback (most recent call last):
+    ...
+    ser_brain.errors.InputError: process ... on ... writes here: wait.
+    >>> lock.release()
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = Lock(path)
+        until = f"waiting up to {seconds:g} s for it to end"
+        _wait(lock, logging.WARNING, path.parent, until, seconds)
+    except Timeout as error:
+        raise InputError(refusal(lock.holder)) from error
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror or error}): give a "
+            "folder of your own by --results."
+        ) from error
+    return lock
+
+
+def _wait(lock, level, what, until, seconds):
+    """Takes a lock; says whom it has to wait for."""
+    try:
+        lock.acquire(seconds=0)
+    except Timeout:
+        if seconds:
+            logger.log(level, "%s: %s is at it, %s.", what, lock.holder, until)
+        lock.acquire(seconds)
+
+
+@contextmanager
+def turn(path, what):
+    """Waits for its turn at what one process at a time may do.
+
+    Arguments
+    ---------
+    path : Path
+        The lock file; its folder must be there.
+    what : str
+        For the log, if there is somebody to wait for.
+
+    Example
+    -------
+    >>> with turn(getfixture("tmp_path") / "stage.lock", "adapted"):
+    ...     pass
+    """
+    lock = Lock(path)
+    _wait(lock, logging.INFO, what, "waiting", -1)
+    try:
+        yield
+    finally:
+        lock.release()
