@@ -7,6 +7,16 @@ import sys
 BAD_INPUT = 2
 # What a shell gives for a program that a closed pipe has ended.
 BROKEN_PIPE = 141
+# What code raises that meets data of another form than it was written for.
+# Readers of files turn all of it into the sentence that names the file.
+MALFORMED = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
 
 
 class InputError(Exception):

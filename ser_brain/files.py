@@ -193,6 +193,20 @@ def write_atomically(path, content):
         beside.write_bytes(content)
 
 
+def is_file(path):
+    """Whether a path leads to a file; one that is too long does not.
+
+    Example
+    -------
+    >>> is_file(Path("x" * 300))
+    False
+    """
+    try:
+        return Path(path).is_file()
+    except OSError:
+        return False
+
+
 def digest(path):
     """SHA-256 of a file, by which an edited one is found.
 
@@ -273,7 +287,7 @@ def changed_file(folder, files):
     """
     for name, wanted in files.items():
         path = Path(folder, name)
-        if not path.is_file():
+        if not is_file(path):
             return f"{name} is missing"
         if digest(path) != wanted:
             return f"{name} was changed"

@@ -45,7 +45,7 @@ def pseudo_labels(folder):
         path.write_bytes(content)
         found = PseudoLabels.load(path)
         for name in found.labels:
-            found.frames(name, 0)
+            found.frames(name, 0, 3)
 
     progress = KMeansProgress(folder / "progress", [torch.zeros(2, 3)])
     progress.save(7, [torch.ones(2, 3)])

@@ -16,6 +16,7 @@ import os
 import random
 import resource
 import signal
+import sys
 import tempfile
 import time
 import traceback
@@ -143,6 +144,9 @@ def execute_all(tally, count, arguments):
     from fuzz_cases import Cases
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    # Decoders of other languages tell of every fault by themselves.
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stderr.fileno())
     tally.guard = guarded(tally.folder)
     if arguments.engine == "atheris":
         by_coverage(tally, count, arguments.seed)

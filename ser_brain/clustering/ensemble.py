@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ser_brain.clustering.kmeans import Labels, check_numbers, lloyd, workers
 from ser_brain.clustering.progress import KMeansProgress
 from ser_brain.clustering.starts import distinct_frames, spread_frames
-from ser_brain.errors import InputError
+from ser_brain.errors import MALFORMED, InputError
 from ser_brain.files import write_atomically
 
 FORMAT = "ser_brain-kmeans-ensemble-1"
@@ -281,14 +281,7 @@ class KMeansEnsemble:
             sizes = tuple(len(centres) for centres in ensemble.centres)
             if sizes != ensemble.n_clusters:
                 raise ValueError(f"its centres are {sizes}")
-        except (
-            OSError,
-            SafetensorError,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-        ) as error:
+        except (OSError, SafetensorError, *MALFORMED) as error:
             raise InputError(
                 f"{folder} does not hold a whole k-means ensemble "
                 f"({type(error).__name__}: {error}): fit it again."

@@ -7,6 +7,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
+from ser_brain.errors import MALFORMED
 from ser_brain.files import write_atomically
 
 
@@ -59,10 +60,13 @@ class KMeansProgress:
                 if record["key"] != self.key:
                     return 0, self.starts
                 names = map(str, range(len(self.starts)))
-                return record["done"], [file.get_tensor(n) for n in names]
-        except (FileNotFoundError, SafetensorError, KeyError, ValueError):
+                done = int(record["done"])
+                centres = [file.get_tensor(name) for name in names]
+        except (FileNotFoundError, SafetensorError, *MALFORMED):
             # Nothing is lost but time: the same centres come out.
             return 0, self.starts
+        fits = [a.shape == b.shape for a, b in zip(centres, self.starts)]
+        return (done, centres) if all(fits) else (0, self.starts)
 
     def save(self, done, centres):
         """Replaces the file by the centres after `done` iterations."""

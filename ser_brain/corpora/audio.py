@@ -3,6 +3,7 @@
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -19,9 +20,14 @@ BLOCK = 1 << 18  # samples read at once, so that long files fit in memory
 # libsndfile shortens a cut file to what is there, and tells only in its log:
 # of WAV, AIFF, AU, W64 and RF64.
 CUT_SHORT = re.compile(
-    r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)",
+    r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) "
+    r"\(should be (\d+)\)",
     re.MULTILINE,
 )
+# libsndfile's word for a stream whose writer never said how long it is.
+UNKNOWN_LENGTH = 2**63 - 1
+# Of an Ogg stream, in bytes, and the flag of its last one (RFC 3533).
+LONGEST_PAGE, LAST_PAGE = 65307, 4
 # Programs that write into a pipe leave the size open, as the largest number.
 SIZE_LEFT_OPEN = 0x7FFFF000
 
@@ -107,44 +113,111 @@ def _duration(path):
         raise BadAudio(f"is no readable audio file ({reason})") from error
 
 
-def _check_header(file):
-    """The header promises sound, and no more than the file holds."""
-    if file.samplerate < LOWEST_RATE or file.channels <= 0:
-        raise BadAudio(f"has {file.channels} channels at {file.samplerate} Hz")
-    cut = bytes_cut_off(file)
-    if cut is not None:
-        raise BadAudio(f"is cut short ({cut[0]} of {cut[1]} bytes)")
+def blocks(file, size=BLOCK):
+    """What a file holds, whatever its header promises.
 
-
-def bytes_cut_off(file):
-    """Bytes that a cut file has, and those that its header promises.
+    soundfile's own ``read`` takes as much memory as the header promises.
 
     Arguments
     ---------
     file : soundfile.SoundFile
-        An open file.
+        Open for reading.
+    size : int
+        Samples of a channel in a block.
+
+    Yields
+    ------
+    numpy.ndarray
+        Shape (samples, channels), float32.
+    """
+    while len(block := file.read(size, dtype="float32", always_2d=True)):
+        yield block
+
+
+def _check_header(file):
+    """The header promises sound."""
+    if file.samplerate < LOWEST_RATE or file.channels <= 0:
+        raise BadAudio(f"has {file.channels} channels at {file.samplerate} Hz")
+
+
+def promised_frames(file):
+    """Samples of a channel that the header of a file promises.
+
+    Arguments
+    ---------
+    file : soundfile.SoundFile
+        Open for reading.
 
     Returns
     -------
-    tuple of int or None
-        None for a whole file.
+    int
+        0 where the header leaves the length open.
+
+    Example
+    -------
+    >>> import io
+    >>> stream = io.BytesIO()
+    >>> soundfile.write(stream, np.zeros(800), 8000, format="WAV")
+    >>> cut = io.BytesIO(stream.getvalue()[:444])
+    >>> with soundfile.SoundFile(cut) as file:
+    ...     file.frames, promised_frames(file)
+    (200, 800)
     """
     cut = CUT_SHORT.search(file.extra_info)
-    if cut is None:
-        return None
-    promised, there = int(cut[1]), int(cut[2])
+    if cut is not None and 0 < int(cut[2]) < int(cut[1]) < SIZE_LEFT_OPEN:
+        return round(file.frames * int(cut[1]) / int(cut[2]))
+    return 0 if file.frames == UNKNOWN_LENGTH else file.frames
+
+
+def cut_short(file, frames):
+    """What is missing of a file, as part of a sentence; None where nothing is.
+
+    Arguments
+    ---------
+    file : soundfile.SoundFile
+        Open for reading.
+    frames : int
+        Samples of a channel that could be decoded.
+
+    Returns
+    -------
+    str or None
+        Such as "is cut short: its header promises 2.00 s, it holds 0.67 s".
+    """
+    promised, rate = promised_frames(file), file.samplerate
     # A header that is a few bytes off is common and harmless.
-    whole = promised >= SIZE_LEFT_OPEN or there >= 0.99 * promised
-    return None if whole else (there, promised)
+    if frames >= 0.99 * promised:
+        if file.format != "OGG" or ogg_ends(file.name):
+            return None
+        return f"is cut short: its last page is missing after {frames / rate:.2f} s"
+    return (
+        f"is cut short: its header promises {promised / rate:.2f} s, it holds "
+        f"{frames / rate:.2f} s"
+    )
+
+
+def ogg_ends(path):
+    """Whether the last page of an Ogg stream says that it is the last one.
+
+    Ogg has no header that tells how long a stream is.
+    """
+    with open(path, "rb") as stream:
+        stream.seek(max(0, Path(path).stat().st_size - LONGEST_PAGE))
+        tail = stream.read()
+    page = tail.rfind(b"OggS")
+    return page >= 0 and bool(tail[page + 5] & LAST_PAGE)
 
 
 def _check_samples(file):
     """Count the samples of a channel and see that all are numbers."""
     frames = 0
-    for block in file.blocks(BLOCK, dtype="float32"):
+    for block in blocks(file):
         if not np.isfinite(block).all():
             raise BadAudio("holds samples that are NaN or infinite")
         frames += len(block)
+    fault = cut_short(file, frames)
+    if fault is not None:
+        raise BadAudio(fault)
     if frames < SHORTEST * file.samplerate:
         raise BadAudio(
             f"lasts {1000 * frames / file.samplerate:.1f} ms, less than the "

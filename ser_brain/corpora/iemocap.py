@@ -11,6 +11,7 @@ import re
 
 from ser_brain.corpora.corpus import Clip, Corpus, Reading
 from ser_brain.errors import InputError
+from ser_brain.files import is_file
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +133,7 @@ def _with_audio(clips, data_folder, allow_incomplete):
     """The clips whose audio is there; the others end or warn."""
     present, missing = [], []
     for clip in clips:
-        if (data_folder / clip.wav).is_file():
+        if is_file(data_folder / clip.wav):
             present.append(clip)
         else:
             missing.append(clip)

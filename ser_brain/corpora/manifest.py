@@ -11,7 +11,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from ser_brain.errors import InputError
+from ser_brain.errors import MALFORMED, InputError
 
 FIELDS = ("wav", "duration", "emotion", "speaker", "session")
 
@@ -107,7 +107,7 @@ def load_manifest(path):
         raise _no_manifest(path, error.strerror) from error
     except KeyError as error:
         raise _no_manifest(path, f"a clip has no {error}") from error
-    except (ValueError, AttributeError, TypeError) as error:
+    except MALFORMED as error:
         raise _no_manifest(path, "its form is another") from error
     return manifest
 

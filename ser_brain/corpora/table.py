@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from ser_brain.corpora.corpus import Clip, Reading
 from ser_brain.errors import InputError
+from ser_brain.files import is_file
 
 NEEDED = ("path", "emotion", "speaker")
 OPTIONAL = ("session", "fold")
@@ -237,7 +238,7 @@ def _check_rows(rows, folder):
                 raise InputError(f"{row.where} has no {name}: give one.")
         _check_printable(row)
         path = folder / row.values["path"]
-        if not _is_file(path):
+        if not is_file(path):
             raise InputError(
                 f"{row.where} names {str(path)[:300]}, which does not exist: "
                 "mend the path; relative ones start at the table's folder."
@@ -259,14 +260,6 @@ def _check_printable(row):
                 f"{row.where} has the character {bad[0]!r} in its {name}: "
                 "take it out."
             )
-
-
-def _is_file(path):
-    """Whether a path leads to a file; one that is too long does not."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
 
 
 def _relative(path, folder):

@@ -1,12 +1,13 @@
 """Audio files to mono waveforms at 16 kHz."""
 
+import logging
 from pathlib import Path
 
 import soundfile
 import soxr
 import torch
 
-from ser_brain.corpora.audio import LOWEST_RATE
+from ser_brain.corpora.audio import BLOCK, LOWEST_RATE, blocks, cut_short
 from ser_brain.errors import InputError
 
 SAMPLE_RATE = 16000
@@ -18,6 +19,9 @@ STEPS = 100
 # file without a header a TypeError.
 UNREADABLE = (soundfile.LibsndfileError, OSError, RuntimeError)
 UNREADABLE += (ValueError, TypeError)
+SMALL_BLOCK = 1024  # samples; what is before a fault is read in such blocks
+
+logger = logging.getLogger(__name__)
 
 
 def sample_count(seconds):
@@ -130,6 +134,9 @@ def check_rate(path, rate):
 def read_audio(path, sample_rate=SAMPLE_RATE):
     """Reads a file of any rate and channel count.
 
+    Of a file that is cut short, what is there is read, with a warning that
+    names both lengths.
+
     Arguments
     ---------
     path : str or Path
@@ -162,13 +169,40 @@ def read_audio(path, sample_rate=SAMPLE_RATE):
             f"{path} cannot be read: there is no such file; check its path."
         )
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        with soundfile.SoundFile(path) as file:
+            rate = file.samplerate
+            signal = _decoded(file)
+            fault = cut_short(file, len(signal))
     except UNREADABLE as error:
         raise InputError(
             f"{path} cannot be read as audio ({error}): give a file that "
             "soundfile opens, such as wav or flac."
         ) from error
-    if len(samples) == 0:
+    if len(signal) == 0:
         raise InputError(f"{path} holds no samples: record or copy it again.")
     check_rate(path, rate)
-    return resampled(torch.from_numpy(samples).mean(1), rate, sample_rate)
+    if fault is not None:
+        logger.warning(f"{path} {fault}; copy it again to have all of it.")
+    return resampled(signal, rate, sample_rate)
+
+
+def _decoded(file):
+    """The mean over channels of all that can be decoded."""
+    try:
+        return _mono(file, BLOCK)
+    except soundfile.LibsndfileError:
+        # A cut FLAC ends in an error, and the block that met it is lost.
+        file.seek(0)
+        return _mono(file, SMALL_BLOCK, skips=True)
+
+
+def _mono(file, size, skips=False):
+    """The mean over channels, read in blocks; perhaps up to a fault."""
+    parts = [torch.zeros(0)]
+    try:
+        for block in blocks(file, size):
+            parts.append(torch.from_numpy(block).mean(1))
+    except soundfile.LibsndfileError:
+        if not skips or len(parts) == 1:
+            raise
+    return torch.cat(parts)

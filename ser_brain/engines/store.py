@@ -15,13 +15,13 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from uuid import uuid4
 
 import fsspec
 from filelock import FileLock, Timeout
 
-from ser_brain.errors import InputError
+from ser_brain.errors import MALFORMED, InputError
 
 LIST = ".home.json"
 BLOCK = 2**22
@@ -215,7 +215,7 @@ class Home:
             text = self.store.cat_file(self._path(part, LIST))
         except FileNotFoundError:
             return False
-        hashes = self._known[part] = json.loads(text)
+        hashes = self._known[part] = self._listed(part, text)
         if not part.is_stage:
             return self._fetch_all(part, hashes, part.folder)
         part.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -224,6 +224,36 @@ class Home:
                 return self._replace(part, hashes)
         except Timeout:
             return False
+
+    def _listed(self, part, text):
+        """The hashes of a list that others may have written.
+
+        Raises
+        ------
+        InputError
+            If it is none, or a name would leave the part's folder.
+        """
+        try:
+            hashes = json.loads(text)
+            names = [PurePosixPath(name) for name in hashes]
+            astray = [
+                name
+                for name, path in zip(hashes, names)
+                if path.is_absolute() or ".." in path.parts or "\0" in name
+            ]
+            whole = all(isinstance(one, str) for one in hashes.values())
+        except MALFORMED as error:
+            raise self._no_list(part, _reason(error)) from error
+        if astray or not whole:
+            fault = repr(astray[0]) if astray else "a hash"
+            raise self._no_list(part, f"{fault} is not one of ours")
+        return hashes
+
+    def _no_list(self, part, reason):
+        return InputError(
+            f"{self._path(part, LIST)} is no list of a run's files ({reason})"
+            ": remove that folder from --home, it is computed again."
+        )
 
     def _replace(self, part, hashes):
         """Fetches a stage into a temporary folder, then puts it in place."""

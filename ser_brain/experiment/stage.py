@@ -179,7 +179,7 @@ def read_record(path):
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except ValueError:
+    except (ValueError, RecursionError):
         logger.warning(f"{path} is damaged: it counts as missing.")
         return {}
     return record if isinstance(record, dict) else {}

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import soundfile
 from torch.utils.data import DataLoader, Dataset
 
+from ser_brain.corpora.audio import UNKNOWN_LENGTH
 from ser_brain.dataio.audio import (
     SAMPLE_RATE,
     UNREADABLE,
@@ -29,8 +30,6 @@ GPU_SECONDS = 120.0
 # what audio costs, and on a CPU a batch saves little else.
 LIKE_LENGTH = 0.9
 MOST_WORKERS = 8
-# libsndfile's word for a stream whose writer never said how long it is.
-UNKNOWN_LENGTH = 2**63 - 1
 
 
 def check_options(batch_seconds, num_workers, device):
@@ -148,6 +147,31 @@ def batches_by_length(samples, seconds):
             batches.append([place])
             longest = samples[place]
     return batches
+
+
+def windows(samples, longest):
+    """Cuts an utterance into windows of equal length, which do not overlap.
+
+    Arguments
+    ---------
+    samples : int
+        Of the utterance.
+    longest : int
+        Most samples of a window.
+
+    Returns
+    -------
+    list of slice
+        Together the whole utterance; lengths differ by a sample at most.
+
+    Example
+    -------
+    >>> windows(7, longest=3)
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 7, None)]
+    """
+    count = -(-samples // longest)
+    ends = [samples * place // count for place in range(count + 1)]
+    return [slice(*pair) for pair in zip(ends, ends[1:])]
 
 
 class AudioFiles(Dataset):

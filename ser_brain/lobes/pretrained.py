@@ -11,6 +11,14 @@ from transformers import PreTrainedConfig
 
 # What unpickling without running code raises: of code, of what is no pickle.
 NO_TENSORS = (pickle.UnpicklingError, EOFError, struct.error)
+# What transformers raises of a config.json with values of other kinds.
+WRONG_KIND = (
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+)
 
 
 @contextmanager
@@ -44,7 +52,7 @@ def readable(source):
             "than tensors, or are damaged, and were not loaded: give the model "
             "as model.safetensors."
         ) from error
-    except StrictDataclassError as error:
+    except (StrictDataclassError, *WRONG_KIND) as error:
         reason = " ".join(str(error).split())[:300]
         raise ValueError(
             f"config.json of {source} has a value of the wrong kind "
@@ -87,9 +95,9 @@ def model_type(source):
     source = str(source)
     try:
         config = PreTrainedConfig.get_config_dict(source)[0]
-    except (OSError, RecursionError):
+    except (OSError, RecursionError, *WRONG_KIND):
         config = {}
-    if not config:
+    if not config or not isinstance(config, dict):
         raise OSError(
             f"'{source}' is neither a local folder with a readable "
             "config.json nor a hub model that can be reached: give the path "
@@ -97,7 +105,7 @@ def model_type(source):
             "model.safetensors)."
         )
     kind = config.get("model_type") or config.get("format")
-    if not kind:
+    if not kind or not isinstance(kind, str):
         raise ValueError(
             f"config.json of {source} names no model_type: give a checkpoint "
             "in transformers' format."

@@ -7,17 +7,11 @@ import numpy as np
 import soundfile
 import soxr
 
-from ser_brain.corpora.audio import bytes_cut_off
+from ser_brain.corpora.audio import cut_short
 from ser_brain.dataio.audio import SAMPLE_RATE, UNREADABLE, check_rate
 from ser_brain.errors import InputError
 
 BLOCK_SECONDS = 10.0
-# A header may be off by what an encoder adds; more is a part that is missing.
-WHOLE = 0.99
-# Of an Ogg stream, in bytes, and the flag of its last one (RFC 3533).
-LONGEST_PAGE, LAST_PAGE = 65307, 4
-# libsndfile's word for a stream whose writer never said how long it is.
-UNKNOWN_LENGTH = 2**63 - 1
 
 logger = logging.getLogger(__name__)
 
@@ -136,11 +130,7 @@ class Recording:
 
     def _check_end(self, file, read):
         """Sees whether the file goes as far as it says."""
-        known = file.frames != UNKNOWN_LENGTH
-        if known and read < WHOLE * file.frames or bytes_cut_off(file):
-            self.truncated = True
-        elif file.format == "OGG":
-            self.truncated = not ogg_ends(self.path)
+        self.truncated = cut_short(file, read) is not None
 
     def warn(self, seconds):
         """Logs that the file is truncated, if it is.
@@ -155,15 +145,3 @@ class Recording:
                 f"{self.path} is truncated: it can be read for {seconds:.1f} "
                 "s, but should go on; copy it again if you need the rest."
             )
-
-
-def ogg_ends(path):
-    """Whether the last page of an Ogg stream says that it is the last one.
-
-    Ogg has no header that tells how long a stream is.
-    """
-    with open(path, "rb") as stream:
-        stream.seek(max(0, path.stat().st_size - LONGEST_PAGE))
-        tail = stream.read()
-    page = tail.rfind(b"OggS")
-    return page >= 0 and bool(tail[page + 5] & LAST_PAGE)

@@ -4,6 +4,8 @@ import re
 
 import pandas
 
+from ser_brain.errors import InputError
+
 EPOCH = re.compile(r"^stage: (\w+), epoch: (\d+),")
 LOSS = re.compile(r"\b(train|valid) loss: (\S+?)(?:,|\s|$)")
 
@@ -59,11 +61,23 @@ def learning_curves(folders):
     """
     curves = {}
     for path in (folder / "train_log.txt" for folder in folders):
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        for stage, by_epoch in read_curves(text).items():
+        for stage, by_epoch in _read(path).items():
             for part in ("train", "valid"):
                 known = {e: v[part] for e, v in by_epoch.items() if part in v}
                 if known:
                     lines = curves.setdefault(stage, {}).setdefault(part, [])
                     lines.append(pandas.Series(known))
     return curves
+
+
+def _read(path):
+    """Curves of a train_log.txt; none where there is no such file."""
+    if not path.is_file():
+        return {}
+    try:
+        return read_curves(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(
+            f"{path} is no log of SpeechBrain's ({error}): run the recipe "
+            "again, or remove the file."
+        ) from error

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ser_brain import __version__
-from ser_brain.errors import InputError
+from ser_brain.errors import MALFORMED, InputError
 from ser_brain.files import atomic_path, write_atomically
 
 COLUMNS = ("id", "speaker", "fold", "label", "prediction")
@@ -162,7 +162,7 @@ def read_json(path):
     again = "run the command that wrote it again"
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, *MALFORMED) as error:
         raise InputError(
             f"{path} cannot be read ({error}): {again}."
         ) from error
@@ -239,10 +239,41 @@ def read_metrics(path):
         If the file is missing, broken, or lacks a key.
     """
     metrics = read_json(path)
+    again = "run the recipe again, it writes the file anew"
     missing = [key for key in METRICS if key not in metrics]
     if missing:
-        raise InputError(
-            f"{path} lacks {', '.join(missing)}: run the recipe again, it "
-            "writes the file anew."
-        )
+        raise InputError(f"{path} lacks {', '.join(missing)}: {again}.")
+    for name, fits in KINDS.items():
+        if not fits(metrics.get(name)):
+            found = repr(metrics.get(name))[:100]
+            raise InputError(f"{path} has {name} = {found}: {again}.")
     return metrics
+
+
+def _is_text(value):
+    return isinstance(value, str)
+
+
+def _is_score(value):
+    return type(value) in (int, float) and 0 <= value <= 1
+
+
+def _are_numbers(value):
+    return isinstance(value, dict) and all(
+        type(number) in (int, float) for number in value.values()
+    )
+
+
+# Whether a value of metrics.json can be what is computed with.
+KINDS = {
+    **dict.fromkeys(("corpus", "procedure", "scale"), _is_text),
+    **dict.fromkeys(("UA", "WA", "macro_f1"), _is_score),
+    "recall": _are_numbers,
+    "audio_seconds_per_second": _are_numbers,
+    "wall_seconds": _are_numbers,
+    "fold": lambda value: isinstance(value, (str, int)),
+    "seed": lambda value: type(value) is int,
+    "n": lambda value: type(value) is int and value > 0,
+    "train_share": lambda value: value is None or _is_score(value),
+    "predictions_sha256": lambda value: value is None or _is_text(value),
+}

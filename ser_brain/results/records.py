@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ser_brain.errors import InputError
+from ser_brain.errors import MALFORMED, InputError
 from ser_brain.results.outputs import read_json
 
 RECORD = "plan.json"
@@ -128,7 +128,7 @@ def read_plan(path):
             discarded={run_name(one) for one in record["discarded"]},
             failed={run_name(one): one["error"] for one in record["failed"]},
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except MALFORMED as error:
         raise InputError(
             f"{path} is no record of a plan ({type(error).__name__}: {error}):"
             " run ser-brain run again, it writes the file anew."

@@ -162,7 +162,7 @@ def _read_settings(path):
     """Plain settings at the top level of hyperparams.yaml."""
     if not path.is_file():
         return {}
-    found = SETTING.findall(path.read_text(encoding="utf-8"))
+    found = SETTING.findall(_text(path))
     # A path says where something lay, not what it was.
     return {
         name: value
@@ -172,6 +172,17 @@ def _read_settings(path):
         and "/" not in value
         and value[0] not in "&!"
     }
+
+
+def _text(path):
+    """The content of a text file."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path} is not UTF-8 text (byte {error.start}): run the recipe "
+            "again, it writes the file anew."
+        ) from error
 
 
 def find_runs(folders, scale=None):
@@ -253,7 +264,7 @@ def find_unfinished(folders, scale=None):
         for folder in _below(folders, SETTINGS)
         if not (folder / METRICS).is_file()
         # A whole procedure's settings, not those of pseudo-labels alone.
-        and "\nfine_tuning:" in (folder / SETTINGS).read_text(encoding="utf-8")
+        and "\nfine_tuning:" in _text(folder / SETTINGS)
         and scale in (None, folder.resolve().parents[1].name)
     ]
 

@@ -188,7 +188,7 @@ class EmotionStateEncoder(StateEncoder):
             If it holds something else.
         """
         config, state = load_folder(folder, FORMAT)
-        wav2vec = Wav2Vec.from_options(config["options"], freeze_extractor)
+        wav2vec = Wav2Vec.from_options(config.get("options"), freeze_extractor)
         encoder = cls(wav2vec, span_mask)
         load_state(encoder, state, folder)
         return encoder

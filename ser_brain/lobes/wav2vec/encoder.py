@@ -284,7 +284,7 @@ def _read(source):
         return source, None
     if Path(source).is_dir():
         config, state = load_folder(source, FORMAT)
-        return config["options"], state
+        return config.get("options"), state
     options, weights = read_fairseq_checkpoint(source)
     return options, _our_names(weights)
 

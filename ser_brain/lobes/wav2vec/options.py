@@ -92,6 +92,11 @@ class Wav2VecOptions:
         ValueError
             If one is missing, unknown or of the wrong type.
         """
+        if not isinstance(options, dict):
+            raise ValueError(
+                "the wav2vec options are no mapping of names to values: save "
+                "the model again."
+            )
         missing = [name for name in REQUIRED if options.get(name) is None]
         if missing:
             raise ValueError(

@@ -87,9 +87,9 @@ def load_folder(folder, expected):
                 "wrote, with config.json and model.safetensors."
             )
     try:
-        config = json.loads(config_path.read_text())
+        config = json.loads(config_path.read_text(encoding="utf-8"))
         found = config.get("format", config.get("model_type"))
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"{config_path} is not a model's configuration: save the model "
             "again."
