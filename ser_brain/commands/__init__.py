@@ -16,6 +16,7 @@ the doctor can look at a broken installation.
 COMMANDS = (
     "doctor",
     "predict",
+    "serve",
     "verify",
     "train",
     "baseline",
