@@ -237,7 +237,8 @@ def check_request(output, table, digests):
                     "another --output, or remove that folder."
                 )
         return
-    foreign = [each.name for each in output.glob("*") if each.name != LOCK]
+    own = {LOCK, Path(LOCK).with_suffix(".owner").name}
+    foreign = {each.name for each in output.glob("*")} - own
     if foreign:
         raise InputError(
             f"{output} holds {sorted(foreign)[0]} and no model of ser-brain "
