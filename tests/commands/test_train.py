@@ -120,11 +120,11 @@ def test_a_killed_training_goes_on(train, tmp_path, monkeypatch):
     real = cross_validation.train_head
     done = []
 
-    def killed(experiment):
+    def killed(experiment, *step):
         if len(done) == 2:
             raise KeyboardInterrupt
         done.append(experiment.fold.name)
-        return real(experiment)
+        return real(experiment, *step)
 
     monkeypatch.setattr(cross_validation, "train_head", killed)
     code, _, err = train(pick_clips())
