@@ -264,11 +264,18 @@ def _are_numbers(value):
     )
 
 
+def _are_recalls(value):
+    # None is the recall of a class that the fold does not test.
+    return isinstance(value, dict) and all(
+        share is None or _is_score(share) for share in value.values()
+    )
+
+
 # Whether a value of metrics.json can be what is computed with.
 KINDS = {
     **dict.fromkeys(("corpus", "procedure", "scale"), _is_text),
     **dict.fromkeys(("UA", "WA", "macro_f1"), _is_score),
-    "recall": _are_numbers,
+    "recall": _are_recalls,
     "audio_seconds_per_second": _are_numbers,
     "wall_seconds": _are_numbers,
     "fold": lambda value: isinstance(value, (str, int)),

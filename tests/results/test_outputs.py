@@ -128,6 +128,7 @@ def test_metrics_hold_what_a_table_needs(tmp_path):
     written = outputs.write_metrics(file, RUN | found)
     assert json.loads(file.read_text()) == written
     assert written["recall"] == {"angry": None, "sad": 1.0}
+    assert outputs.read_metrics(file) == written
     assert set(outputs.METRICS) | {"versions"} == set(written)
     assert set(written["versions"]) == {
         "python", "torch", "torchaudio", "speechbrain", "transformers",
