@@ -266,7 +266,8 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
         begun = time.perf_counter()
         rate = self.hparams.lr_schedule(self.update, self.hparams.updates)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            # Layers may have a rate of their own: nnet.layer_rates.
+            group["lr"] = rate * group.get("scale", 1.0)
         utterances, totals = self.drawn_update(batch)
         own = self.update_loss(utterances, totals)
         total = self.over_ranks(own.clone())

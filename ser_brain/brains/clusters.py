@@ -4,7 +4,7 @@ import torch
 
 from ser_brain.brains.base import ObjectiveBrain
 from ser_brain.dataio.utterances import random_crop
-from ser_brain.nnet.losses import IGNORED, cluster_terms
+from ser_brain.nnet.losses import IGNORED, cluster_terms, soft_cluster_terms
 from ser_brain.nnet.masking import span_mask
 
 
@@ -36,6 +36,10 @@ class ClusterBrain(ObjectiveBrain):
             utterance.id, utterance.start // hop, frames
         )
         utterance.targets = torch.as_tensor(targets).long()
+        if self.hparams.pseudo_labels.top > 1:
+            utterance.shares = self.hparams.pseudo_labels.shares(
+                utterance.id, utterance.start // hop, frames
+            )
         return utterance
 
     def denominators(self, utterances):
@@ -59,5 +63,9 @@ class ClusterBrain(ObjectiveBrain):
     def compute_objectives(self, logits, batch, stage):
         """Sum over the k of the mean cross-entropy at masked frames."""
         targets = batch.targets[batch.time_mask]
-        numerators, _ = cluster_terms(logits, targets)
+        if self.hparams.pseudo_labels.top > 1:
+            shares = batch.shares[batch.time_mask]
+            numerators, _ = soft_cluster_terms(logits, targets, shares)
+        else:
+            numerators, _ = cluster_terms(logits, targets)
         return self.mean(numerators, batch)

@@ -7,7 +7,12 @@ from ser_brain.brains.base import ObjectiveBrain
 from ser_brain.dataio.audio import played
 from ser_brain.dataio.batches import global_seed
 from ser_brain.dataio.utterances import with_signal
-from ser_brain.nnet.losses import weighted_cross_entropy_terms
+from ser_brain.errors import InputError
+from ser_brain.nnet.layer_rates import layer_groups
+from ser_brain.nnet.losses import (
+    soft_cross_entropy_sum,
+    weighted_cross_entropy_terms,
+)
 
 
 class UtteranceBrain(ObjectiveBrain):
@@ -15,8 +20,23 @@ class UtteranceBrain(ObjectiveBrain):
 
     Modules: encoder (``lobes.encoder.Encoder``), head (``UtteranceHead``).
     More in ``hparams``: class_weights, augment (a ``speechbrain.augment``
-    Augmenter or None).
+    Augmenter or None), lr_decay (``nnet.layer_rates``).
     """
+
+    def init_optimizers(self):
+        """One learning rate, or one for each layer where they differ."""
+        decay = getattr(self.hparams, "lr_decay", 1.0)
+        if decay == 1:
+            super().init_optimizers()
+            return
+        try:
+            groups = layer_groups(self.modules, self.bare("encoder"), decay)
+        except ValueError as error:
+            raise InputError(f"--{error}") from error
+        self.optimizer = self.opt_class(groups)
+        self.optimizers_dict = {"opt_class": self.optimizer}
+        if self.checkpointer is not None:
+            self.checkpointer.add_recoverable("optimizer", self.optimizer)
 
     def ready(self, utterances, stage):
         """Training: the first seconds, augmented, masks. Else: whole."""
@@ -61,8 +81,12 @@ class UtteranceBrain(ObjectiveBrain):
 
     def denominators(self, utterances):
         """Sum of the class weights of the batch."""
+        weights = self.hparams.class_weights
+        if hasattr(utterances[0], "target"):
+            shares = torch.stack([one.target for one in utterances])
+            return (shares.to(weights) * weights).sum()[None]
         labels = torch.tensor([one.label for one in utterances])
-        return self.hparams.class_weights[labels].sum()[None]
+        return weights[labels].sum()[None]
 
     def compute_forward(self, batch, stage):
         """Logits of each utterance, shape (batch, classes)."""
@@ -82,7 +106,16 @@ class UtteranceBrain(ObjectiveBrain):
         return self.modules.head(states, lengths)
 
     def compute_objectives(self, logits, batch, stage):
-        """Class-weighted cross-entropy, the mean over the batch."""
+        """Class-weighted cross-entropy, the mean over the batch.
+
+        Its targets are the classes, or the raters' shares where utterances
+        have them.
+        """
+        if hasattr(batch, "target"):
+            numerator = soft_cross_entropy_sum(
+                logits, batch.target, self.hparams.class_weights
+            )
+            return self.mean(numerator[None], batch)
         numerator, _ = weighted_cross_entropy_terms(
             logits, batch.label, self.hparams.class_weights
         )

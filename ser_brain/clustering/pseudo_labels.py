@@ -36,6 +36,12 @@ class PseudoLabels:
     labels : dict
         From utterance id to an integer array (frames, len(n_clusters)),
         column i in the range 0 ... n_clusters[i] - 1.
+    top : int
+        Clusters that share a frame; above 1 the labels are soft and have so
+        many columns for each k, the nearest cluster first.
+    weights : dict, optional
+        Of soft labels: from utterance id to float16 shares of the shape of
+        its labels; those of one frame and k sum to 1.
 
     Raises
     ------
@@ -55,26 +61,36 @@ class PseudoLabels:
     frame_rate: float
     model_key: str
     labels: dict
+    top: int = 1
+    weights: dict | None = None
 
     def __post_init__(self):
         self.n_clusters = tuple(self.n_clusters)
+        if (self.top > 1) != (self.weights is not None):
+            raise ValueError("labels have weights if, and only if, top > 1.")
         for name, array in self.labels.items():
             self._check(name, array)
 
     def _check(self, name, array):
         """Raise unless the array has this file's shape, type and range."""
-        shaped = array.ndim == 2 and array.shape[1] == len(self.n_clusters)
+        shaped = array.ndim == 2 and array.shape[1] == self.columns
         if not shaped or not np.issubdtype(array.dtype, np.integer):
             raise ValueError(
                 f"the labels of {name} are {array.dtype} of shape "
                 f"{array.shape}: they must be integers of shape "
-                f"(frames, {len(self.n_clusters)})."
+                f"(frames, {self.columns})."
             )
-        if ((array < 0) | (array >= np.array(self.n_clusters))).any():
+        ends = np.repeat(self.n_clusters, self.top)
+        if ((array < 0) | (array >= ends)).any():
             raise ValueError(
                 f"the labels of {name} lie outside n_clusters "
                 f"{self.n_clusters}: each must be from 0 to k - 1."
             )
+
+    @property
+    def columns(self):
+        """Labels of a frame."""
+        return len(self.n_clusters) * self.top
 
     def frames(self, name, start, count):
         """The labels of a crop, as long as asked for.
@@ -95,7 +111,7 @@ class PseudoLabels:
         Returns
         -------
         labels : torch.Tensor
-            int64, shape (count, len(n_clusters)).
+            int64, shape (count, len(n_clusters) * top).
 
         Raises
         ------
@@ -115,9 +131,48 @@ class PseudoLabels:
                 "frames: both must be at least 0."
             )
         crop = self.labels[name][start : start + count]
-        padded = np.full((count, len(self.n_clusters)), IGNORED, np.int64)
+        padded = np.full((count, self.columns), IGNORED, np.int64)
         padded[: len(crop)] = crop
         return torch.from_numpy(padded)
+
+    def shares(self, name, start, count):
+        """The shares of a crop's clusters, where labels are soft.
+
+        Arguments
+        ---------
+        name, start, count
+            As for ``frames``, which has checked them.
+
+        Returns
+        -------
+        shares : torch.Tensor
+            float32, shape (count, len(n_clusters) * top); 0 where ``frames``
+            has no label.
+        """
+        crop = self.weights[name][start : start + count]
+        padded = np.zeros((count, self.columns), np.float32)
+        padded[: len(crop)] = crop
+        return torch.from_numpy(padded)
+
+    def check_frame_rate(self, frame_rate):
+        """Refuse an encoder whose frames lie on another grid.
+
+        Arguments
+        ---------
+        frame_rate : float
+            Frames a second of the encoder that is adapted.
+
+        Raises
+        ------
+        InputError
+            If the labels have another rate.
+        """
+        if frame_rate != self.frame_rate:
+            raise InputError(
+                f"there are {self.frame_rate:g} pseudo-labels a second, but "
+                f"the encoder that is adapted gives {frame_rate:g} frames: "
+                "give an --encoder and a --states_encoder of one frame rate."
+            )
 
     def save(self, path):
         """Write one safetensors file; it appears whole or not at all.
@@ -127,7 +182,7 @@ class PseudoLabels:
         path : str or pathlib.Path
             An older file is replaced.
         """
-        none = np.zeros((0, len(self.n_clusters)), np.int32)
+        none = np.zeros((0, self.columns), np.int32)
         arrays = [array.astype(np.int32) for array in self.labels.values()]
         lengths = [len(array) for array in arrays]
         tensors = {
@@ -141,6 +196,12 @@ class PseudoLabels:
             "model_key": self.model_key,
             "ids": json.dumps(list(self.labels)),
         }
+        if self.top > 1:
+            metadata["top"] = json.dumps(self.top)
+            shares = [self.weights[name] for name in self.labels]
+            tensors["weights"] = np.concatenate(
+                [none.astype(np.float16), *shares]
+            )
         write_atomically(path, in_order(to_bytes(tensors, metadata)))
 
     @classmethod
@@ -196,6 +257,8 @@ class PseudoLabels:
                 raise ValueError(f"its format is not {FORMAT}")
             labels = file.get_tensor("labels")
             offsets = file.get_tensor("offsets")
+            top = json.loads(metadata.get("top", "1"))
+            weights = file.get_tensor("weights") if top > 1 else None
         ids = json.loads(metadata["ids"])
         whole = offsets.shape == (len(ids) + 1,) and (
             offsets[0] == 0
@@ -204,12 +267,20 @@ class PseudoLabels:
         )
         if not whole:
             raise ValueError("its offsets do not fit its labels")
-        parts = np.split(labels, offsets)[1:-1]
+        if weights is not None and weights.shape != labels.shape:
+            raise ValueError("its weights do not fit its labels")
+
+        def by_id(array):
+            parts = np.split(array, offsets)[1:-1]
+            return dict(zip(ids, parts, strict=True))
+
         return cls(
             n_clusters=json.loads(metadata["n_clusters"]),
             frame_rate=json.loads(metadata["frame_rate"]),
             model_key=metadata["model_key"],
-            labels=dict(zip(ids, parts, strict=True)),
+            labels=by_id(labels),
+            top=top,
+            weights=None if weights is None else by_id(weights),
         )
 
 

@@ -18,6 +18,7 @@ COMMANDS = (
     "predict",
     "timeline",
     "serve",
+    "states",
     "verify",
     "train",
     "baseline",

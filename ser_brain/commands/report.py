@@ -26,6 +26,11 @@ def add_arguments(sub):
         "--scale", help="only runs of this scale, where FOLDER holds several"
     )
     sub.add_argument(
+        "--variants",
+        action="store_true",
+        help="runs of variants as rows of their own, beside P-TAPT and V-FT",
+    )
+    sub.add_argument(
         "--resamples",
         type=int,
         default=5000,
@@ -53,7 +58,11 @@ def run(arguments):
     folders = arguments.folders
     output = arguments.output or folders[0] / "report"
     text, page, missing = write_report(
-        folders, output, arguments.scale, arguments.resamples
+        folders,
+        output,
+        arguments.scale,
+        arguments.resamples,
+        arguments.variants,
     )
     print(text)
     print(page)

@@ -24,7 +24,7 @@ from ser_brain.corpora.registry import (
     read_corpus,
 )
 from ser_brain.corpora.shares import hours, training_share
-from ser_brain.corpora.table import read_table
+from ser_brain.corpora.table import read_numbers, read_table
 from ser_brain.corpora.validation import (
     as_speakers,
     class_doubts,

@@ -92,6 +92,9 @@ class Corpus:
         The path that tells this corpus, for error messages.
     source : str
         Where it is to be had.
+    numbers : callable, optional
+        `numbers(data_folder) -> {id: {name: number}}`: ratings, and each
+        label's share of the raters, where the corpus has such.
     """
 
     name: str
@@ -105,6 +108,7 @@ class Corpus:
     by: str
     layout: str
     source: str
+    numbers: Callable[[Path], dict] | None = None
 
 
 def count_differences(corpus, clips):

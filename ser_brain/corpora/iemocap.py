@@ -8,6 +8,7 @@ an utterance among the lines of the single raters; the audio lies in
 import difflib
 import logging
 import re
+from collections import Counter
 
 from ser_brain.corpora.corpus import Clip, Corpus, Reading
 from ser_brain.errors import InputError
@@ -16,8 +17,26 @@ from ser_brain.files import is_file
 logger = logging.getLogger(__name__)
 
 LABELS = tuple("ang dis exc fea fru hap neu oth sad sur xxx".split())
-# Times, then name and label; the three attributes that follow are not used.
+# Times, then name and label.
 LABEL_LINE = re.compile(r"\[\s*[\d.]+\s*-\s*[\d.]+\s*\]\s+(\S+)\s+(\S+)\s+\[")
+# Valence, activation and dominance, the means of the raters.
+RATINGS = re.compile(r"\[\s*([\d.]+),\s*([\d.]+),\s*([\d.]+)\s*\]\s*$")
+ATTRIBUTES = ("valence", "arousal", "dominance")
+# "C-E2:" is a rater, "C-F1:" an actor.
+RATER_LINE = re.compile(r"C-E\d+:")
+RATER_CODES = {
+    "anger": "ang",
+    "disgust": "dis",
+    "excited": "exc",
+    "fear": "fea",
+    "frustration": "fru",
+    "happiness": "hap",
+    "neutral": "neu",
+    "neutral state": "neu",
+    "other": "oth",
+    "sadness": "sad",
+    "surprise": "sur",
+}
 # The letter after "Ses01" is who wore the markers; the last one speaks.
 UTTERANCE = re.compile(r"(Ses0([1-5])[FM]_\w+)_([FM])\d+")
 
@@ -86,11 +105,92 @@ def read_iemocap(data_folder, allow_incomplete=False):
     return Reading(present, tuple(files))
 
 
+def read_iemocap_numbers(data_folder):
+    """What IEMOCAP's raters said of every utterance.
+
+    Arguments
+    ---------
+    data_folder : pathlib.Path
+        IEMOCAP_full_release or the folder above it.
+
+    Returns
+    -------
+    dict
+        From utterance to its mean valence, arousal and dominance (1 to 5),
+        and, for each label code that a rater gave, its share of the raters. A
+        rater who gave two labels gives half a vote to each; the actors' own
+        ratings are left out.
+
+    Raises
+    ------
+    InputError
+        If a rater's label is unknown, or an utterance has no ratings.
+    """
+    root = find_iemocap(data_folder)
+    files = sorted(root.glob("Session[1-5]/dialog/EmoEvaluation/Ses*.txt"))
+    return {name: numbers for file in files for name, numbers in _numbers(file)}
+
+
+def _numbers(file):
+    """Yield (utterance name, its numbers) of a label file."""
+    name, means, votes = None, {}, []
+    for number, line in enumerate(_lines(file), 1):
+        where = f"{file}, line {number},"
+        if line.startswith("["):
+            if name is not None:
+                yield name, {**means, **_shares(votes)}
+            name, means = _mean_ratings(where, line)
+            votes = []
+        elif RATER_LINE.match(line):
+            votes.append(_vote(where, line))
+    if name is not None:
+        yield name, {**means, **_shares(votes)}
+
+
+def _mean_ratings(where, line):
+    """An utterance's name and its ratings."""
+    found = RATINGS.search(line)
+    if found is None:
+        raise InputError(
+            f"{where} has no [valence, activation, dominance] at its end "
+            f"({line.strip()!r}): copy the file again from the release."
+        )
+    name = LABEL_LINE.match(line)[1]
+    return name, dict(zip(ATTRIBUTES, map(float, found.groups())))
+
+
+def _vote(where, line):
+    """The label codes that a rater gave."""
+    given = line.split(":", 1)[1].split("(", 1)[0].split(";")
+    given = [label.strip() for label in given if label.strip()]
+    unknown = [label for label in given if label.casefold() not in RATER_CODES]
+    if unknown:
+        raise InputError(
+            f"{where} has the rater's label {unknown[0]!r}, which is none of "
+            f"{', '.join(RATER_CODES)}: correct it."
+        )
+    return [RATER_CODES[label.casefold()] for label in given]
+
+
+def _shares(votes):
+    """Each label's share of the raters who gave any."""
+    cast = [vote for vote in votes if vote]
+    shares = Counter()
+    for vote in cast:
+        for code in vote:
+            shares[code] += 1 / len(vote) / len(cast)
+    return dict(shares)
+
+
+def _lines(file):
+    """Lines of a label file."""
+    # Raters' remarks hold stray bytes, and latin-1 reads every byte.
+    return file.read_text(encoding="latin-1").split("\n")
+
+
 def _label_lines(file):
     """Yield (where, utterance name, label) for each label line."""
-    # Raters' remarks hold stray bytes, and latin-1 reads every byte.
-    lines = file.read_text(encoding="latin-1").split("\n")
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(_lines(file), 1):
         if not line.startswith("["):
             continue
         where = f"{file}, line {number},"
@@ -174,4 +274,5 @@ IEMOCAP = Corpus(
     by="session",
     layout="Session1/dialog/EmoEvaluation",
     source="USC SAIL, IEMOCAP release form",
+    numbers=read_iemocap_numbers,
 )

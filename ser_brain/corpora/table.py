@@ -8,6 +8,7 @@ absolute. A JSON table is a list of objects, or `{id: object}`.
 import csv
 import io
 import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -24,11 +25,15 @@ DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table: where it stands, its id if given, its values."""
+    """One line of a table: where it stands, its id if given, its values.
+
+    ``record`` has all columns, as they stand there.
+    """
 
     where: str
     id: str | None
     values: dict
+    record: dict
 
 
 class RepeatedKey(Exception):
@@ -69,11 +74,65 @@ def read_table(table):
         raise InputError(f"{table} lists no clip: add a line for each clip.")
     _check_rows(rows, table.parent)
     wavs = [_relative(row.values["path"], table.parent) for row in rows]
+    names = zip(_ids(rows, wavs), wavs, rows, strict=True)
+    return Reading(tuple(_clip(*each) for each in names), label_files=(table,))
+
+
+def read_numbers(table, columns):
+    """Numeric columns of a table that ``read_table`` has read.
+
+    Arguments
+    ---------
+    table : str or pathlib.Path
+        A .csv or .json file.
+    columns : sequence of str
+        Names of the columns.
+
+    Returns
+    -------
+    dict
+        From id to ``{column: number}``.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, or a line has no finite number in it.
+    """
+    table = Path(table)
+    rows = _read_rows(table)
+    for name in columns:
+        if not any(name in row.record for row in rows):
+            raise InputError(
+                f"{table} has no column {name!r}, whose numbers the settings "
+                "ask for: add it."
+            )
+    wavs = [_relative(row.values["path"], table.parent) for row in rows]
+    return {
+        key: {name: _number(row, name) for name in columns}
+        for key, row in zip(_ids(rows, wavs), rows, strict=True)
+    }
+
+
+def _number(row, name):
+    """A number of a line."""
+    given = row.record.get(name)
+    try:
+        number = float(given)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        told = "no" if given in (None, "") else repr(given) + " as"
+        raise InputError(
+            f"{row.where} has {told} {name}: give a number, or take the clip "
+            "out of the table."
+        )
+    return number
+
+
+def _ids(rows, wavs):
+    """Ids as given, or the names of the files."""
     ids = [row.id for row in rows]
-    if None in ids:
-        ids = unique_names(wavs)
-    clips = (_clip(*each) for each in zip(ids, wavs, rows, strict=True))
-    return Reading(tuple(clips), label_files=(table,))
+    return unique_names(wavs) if None in ids else ids
 
 
 def unique_names(paths):
@@ -169,7 +228,7 @@ def _csv_records(table, reader):
                 f"{where} has more values than line 1 has columns: put "
                 "values that hold a comma in quotes."
             )
-        rows.append(Row(where, None, _strings(record)))
+        rows.append(Row(where, None, _strings(record), record))
     return rows
 
 
@@ -205,7 +264,9 @@ def _json_rows(table, text):
                 f"{where} is no object with {', '.join(NEEDED)}: write a "
                 "list of such objects, or {id: object}."
             )
-    return [Row(where, id, _strings(record)) for where, id, record in named]
+    return [
+        Row(where, id, _strings(record), record) for where, id, record in named
+    ]
 
 
 def _without_repeats(pairs):

@@ -60,7 +60,8 @@ def utterance_dataset(manifest, ids, data_folder, classes, reader=read_audio):
     Returns
     -------
     DynamicItemDataset
-        Items: id, signal (samples,), label (int), speaker, duration.
+        Items: id, signal (samples,), label (int), speaker, duration; and
+        target (float32 tensor) where all entries have one.
     """
     index = {name: number for number, name in enumerate(classes)}
     entries = {}
@@ -68,13 +69,18 @@ def utterance_dataset(manifest, ids, data_folder, classes, reader=read_audio):
         entry = dict(manifest[key])
         entry["wav"] = entry["wav"].replace("{data_root}", str(data_folder))
         entry["label"] = index[entry["emotion"]]
+        if "target" in entry:
+            entry["target"] = torch.tensor(entry["target"])
         entries[key] = entry
     dataset = DynamicItemDataset(entries)
     if reader is None:
         dataset.add_dynamic_item(silence, takes="duration", provides="signal")
     else:
         dataset.add_dynamic_item(reader, takes="wav", provides="signal")
-    dataset.set_output_keys(["id", "signal", "label", "speaker", "duration"])
+    keys = ["id", "signal", "label", "speaker", "duration"]
+    if all("target" in entry for entry in entries.values()):
+        keys.append("target")
+    dataset.set_output_keys(keys)
     return dataset
 
 

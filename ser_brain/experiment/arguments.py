@@ -25,6 +25,7 @@ RENAMED = {
 }
 # Settings that are text although the yaml has none.
 PATHS = ("corpus", "data_folder", "manifest", "wav2vec", "states_encoder")
+PATHS += ("states_run", "test_manifest")
 # Numbers that may be "auto", or nothing.
 NUMBERS = ("micro_batch_seconds",)
 # Whole numbers above 0 that may be 0.
@@ -37,7 +38,7 @@ MAY_BE_ZERO = (
     "states_min_spans",
 )
 # Built by the yaml, or nothing.
-BUILT = ("augment",)
+BUILT = ("augment", "peft")
 # SpeechBrain's parser takes every "=" for a space: those of values pass it as
 # a character that nobody types.
 EQUALS = "\ue03d"

@@ -4,14 +4,21 @@ A stage is known from the outline of a run alone, so that a plan can tell
 whether it is finished. ``stages`` does their work.
 """
 
-from ser_brain.experiment.stage import Stage
+from ser_brain.experiment.fine_tuned_states import fine_tuned_stage, states_run
+from ser_brain.experiment.stage import Stage, in_round
 
 # Where P1 and P2 of P-TAPT lie, shared with extract_pseudo.py.
 SHARED = "pseudo"
 
 
 def states_stage(outline, section, folder=None):
-    """P1, in a run folder; that of the adaptation by default."""
+    """P1, in a run folder; that of the adaptation by default.
+
+    The finished classifier of a V-FT run, where one takes P1's place.
+    """
+    run = states_run(outline)
+    if run is not None:
+        return fine_tuned_stage(run)
     return outline.stage(
         "emotion_states",
         folder or outline.adaptation_folder,
@@ -19,20 +26,23 @@ def states_stage(outline, section, folder=None):
     )
 
 
-def clusters_stage(outline, section, states, folder=None):
-    """P2 after P1."""
+def clusters_stage(outline, section, states, folder=None, number=1):
+    """P2 after P1; in further rounds, after the adaptation before."""
+    depends = [states.key]
+    if states.name != "emotion_states":
+        depends.append(f"depth {outline.settings.get('cluster_depth')}")
     return outline.stage(
-        "clusters",
+        in_round("clusters", number),
         folder or outline.adaptation_folder,
-        outline.key(section, outline.fold.train, states.key),
+        outline.key(section, outline.fold.train, *depends),
     )
 
 
-def adapted_stage(outline, section, clusters=None):
+def adapted_stage(outline, section, clusters=None, number=1):
     """P3 after P2, or TAPT after nothing."""
     depends = [] if clusters is None else [clusters.key]
     return outline.stage(
-        "adapted",
+        in_round("adapted", number),
         outline.adaptation_folder,
         outline.key(section, outline.fold.train, *depends),
     )
@@ -70,7 +80,12 @@ def chain(outline) -> list[Stage]:
         clusters = clusters_stage(outline, "clusters", states, shared)
     if "adaptation" in sections:
         adapted = adapted_stage(outline, "adaptation", clusters)
-    stages = [states, clusters, adapted]
+    own = None if states_run(outline) else states
+    stages = [own, clusters, adapted]
+    for number in outline.further_rounds:
+        clusters = clusters_stage(outline, "clusters", adapted, number=number)
+        adapted = adapted_stage(outline, "adaptation", clusters, number)
+        stages += [clusters, adapted]
     for section in {"fine_tuning", "frozen"} & sections.keys():
         stages.append(classifier_stage(outline, section, adapted))
     return [stage for stage in stages if stage is not None]

@@ -18,6 +18,7 @@ from ser_brain.dataio.utterances import CachedReader, as_list, utterance_dataset
 from ser_brain.errors import InputError
 from ser_brain.experiment.environment import environment
 from ser_brain.experiment.epoch_log import EpochLog
+from ser_brain.experiment.other_corpus import ROOT as TEST_ROOT
 from ser_brain.experiment.outline import Outline
 from ser_brain.experiment.results import drop_results
 from ser_brain.files import write_atomically
@@ -154,15 +155,21 @@ class Experiment(Outline):
 
     def dataset(self, ids, decodes=True):
         """Utterances as a SpeechBrain dataset, decoded or not."""
-        if not decodes:
-            return utterance_dataset(
-                self.manifest, ids, self.data_folder, self.classes, None
-            )
-        hours = float(self.settings.get("audio_cache_hours"))
-        reader = read_audio if hours == 0 else self._cached_reader(hours)
+        reader = None
+        if decodes:
+            hours = float(self.settings.get("audio_cache_hours"))
+            reader = read_audio if hours == 0 else self._cached_reader(hours)
+        entries = {key: self._located(self.manifest[key]) for key in ids}
         return utterance_dataset(
-            self.manifest, ids, self.data_folder, self.classes, reader
+            entries, ids, self.data_folder, self.classes, reader
         )
+
+    def _located(self, entry):
+        """An entry of another corpus with the path of its own audio."""
+        if not self.tested:
+            return entry
+        wav = entry["wav"].replace(TEST_ROOT, str(self.test_root))
+        return {**entry, "wav": wav}
 
     def _cached_reader(self, hours):
         """One cache for all stages of the run."""

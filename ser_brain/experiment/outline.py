@@ -7,6 +7,7 @@ from pathlib import Path
 from speechbrain.utils.distributed import if_main_process, run_on_main
 
 from ser_brain.corpora import (
+    Fold,
     check_training_classes,
     class_names,
     find_data_folder,
@@ -25,8 +26,14 @@ from ser_brain.corpora.mini import default_target, unpack_mini
 from ser_brain.dataio.audio import RESAMPLER
 from ser_brain.errors import InputError
 from ser_brain.experiment.arguments import parse_arguments
+from ser_brain.experiment.other_corpus import (
+    check_apart,
+    label_map,
+    read_test_table,
+)
 from ser_brain.experiment.settings import Settings
-from ser_brain.experiment.stage import Stage
+from ser_brain.experiment.stage import Stage, in_round
+from ser_brain.experiment.targets import with_targets
 from ser_brain.files import folder_name
 from ser_brain.results.outputs import COLUMNS
 
@@ -171,6 +178,25 @@ class Outline:
                 run_on_main(prepare, args=args)
             labels = get_corpus(corpus).labels
         self._keep_classes(load_manifest(path), labels)
+        self.tested = {}
+        if self.settings.get("test_manifest") is not None:
+            self._add_test_table()
+
+    def _add_test_table(self):
+        """Another corpus, which is tested in place of a fold."""
+        table = Path(self.settings.get("test_manifest")).expanduser()
+        self.test_root = table.parent
+        self.tested = read_test_table(
+            table,
+            self.corpus_folder / folder_name(f"test_{table.stem}.json"),
+            self.classes,
+            label_map(self.settings.get("labels")),
+        )
+        check_apart(
+            self.manifest, self.tested, self.data_folder, self.test_root
+        )
+        self.tested_name = f"to_{table.stem}"
+        self.manifest = {**self.manifest, **self.tested}
 
     def _unpack_mini(self, corpus):
         """Says clearly that this is not the corpus."""
@@ -210,6 +236,7 @@ class Outline:
                 "emotions."
             )
         self.manifest = select_classes(whole, classes, labels)
+        self.manifest = with_targets(self, classes)
 
     def fold_by(self):
         """The rule that makes folds: session, speaker, or fold."""
@@ -219,12 +246,26 @@ class Outline:
 
     def fold_names(self):
         """Names of all folds of the corpus, in the order of people."""
+        if self.tested:
+            return [self.tested_name]
         return list(folds(self.manifest, self.fold_by()))
+
+    def _find_fold(self):
+        """The fold that the settings name, or all against another corpus."""
+        name = str(self.settings.get("fold"))
+        if not self.tested:
+            return get_fold(self.manifest, self.fold_by(), name)
+        if "fold" in self.settings.overrides and name != self.tested_name:
+            raise InputError(
+                f"--fold is {name}, but --test_manifest tests all of its "
+                "clips on a model of the whole corpus: leave --fold out."
+            )
+        train = sorted(self.manifest.keys() - self.tested.keys())
+        return Fold(self.tested_name, tuple(train), tuple(sorted(self.tested)))
 
     def choose_fold(self):
         """The tested group, its training part, seeds and run folders."""
-        name = str(self.settings.get("fold"))
-        fold = get_fold(self.manifest, self.fold_by(), name)
+        fold = self._find_fold()
         check_training_classes(self.manifest, fold, self.classes)
         train = training_share(self.manifest, fold.train, self.train_share)
         self.fold = dataclasses.replace(fold, train=train)
@@ -243,11 +284,16 @@ class Outline:
         settled = {
             "run_folder": str(self.folder),
             "n_classes": len(self.classes),
+            "n_targets": len(self.settings.get("targets", ())),
             "scale": self.scale.split("-")[0],
             "fold": self.fold.name,
         }
+        settled = {
+            key: settled[key] for key in settled if key in self.settings.tree
+        }
         if "adapted" in self.settings.tree:
-            settled["adapted"] = str(self.adaptation_folder / "save/adapted")
+            last = in_round("adapted", 1 + len(self.further_rounds))
+            settled["adapted"] = str(self.adaptation_folder / "save" / last)
         self.settings.apply_overrides(**settled)
 
     def of(self, fold, **settings):
@@ -273,17 +319,27 @@ class Outline:
         return other
 
     @property
+    def further_rounds(self):
+        """Numbers of the rounds of clustering after the first, from 2."""
+        rounds = self.settings.get("rounds", 1)
+        if rounds < 1:
+            raise InputError(
+                f"rounds is {rounds}: give 1 for P-TAPT itself, or more."
+            )
+        return range(2, rounds + 1)
+
+    @property
     def corpus_folder(self):
         """Where all results on the corpus lie."""
         return Path(self.settings.get("results"), folder_name(self.name))
 
-    def folder_of(self, procedure):
+    def folder_of(self, procedure, scale=None):
         """Run folder of a procedure with this fold, scale and adaptation."""
-        return self._folder(procedure, self.adaptation_seed)
+        return self._folder(procedure, self.adaptation_seed, scale)
 
-    def _folder(self, procedure, seed):
+    def _folder(self, procedure, seed, scale=None):
         # The procedure is the stem of a file, the fold a speaker's name.
-        parts = [procedure, self.scale, f"fold_{self.fold.name}"]
+        parts = [procedure, scale or self.scale, f"fold_{self.fold.name}"]
         parts = map(folder_name, [*parts, f"seed_{seed}"])
         return self.corpus_folder.joinpath(*parts)
 

@@ -6,7 +6,7 @@ anything itself: linear probing, then fine-tuning (Kumar et al., ICLR 2022).
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from tqdm import tqdm
 
 from ser_brain.dataio.audio import played, sample_count
@@ -36,16 +36,7 @@ def start_from_probe(experiment, section, ids):
         head is not linear.
     """
     encoder, head = section["modules"]["encoder"], section["modules"]["head"]
-    if any(True for _ in head.pooling.parameters()):
-        raise InputError(
-            f"--head_start probe needs a pooling without weights, and this "
-            f"is {type(head.pooling).__name__}: give --head_start random."
-        )
-    if head.hidden or head.relu_pooled or not head.standardize:
-        raise InputError(
-            "--head_start probe needs a linear head with relu_pooled off and "
-            "standardize on: give --relu_pooled False --standardize True."
-        )
+    _check_head(head)
     vectors, labels = pooled_vectors(experiment, section, ids)
     mean, scale = vectors.mean(0), vectors.std(0).clip(min=1e-5)
     probe = LogisticRegression(
@@ -60,14 +51,62 @@ def start_from_probe(experiment, section, ids):
     encoder.cpu()
 
 
+def start_from_ridge(experiment, section, ids, target_mean, target_scale):
+    """Sets the head to a ridge regression of the utterances' targets.
+
+    Arguments
+    ---------
+    experiment, section, ids
+        As for ``start_from_probe``; ``probe_c`` is the inverse of the ridge's
+        penalty, on standardised vectors and targets.
+    target_mean, target_scale : array
+        Of the targets, shape (targets,).
+
+    Raises
+    ------
+    InputError
+        As there.
+    """
+    encoder, head = section["modules"]["encoder"], section["modules"]["head"]
+    _check_head(head)
+    vectors, targets = pooled_vectors(experiment, section, ids, "target")
+    mean, scale = vectors.mean(0), vectors.std(0).clip(min=1e-5)
+    probe = Ridge(alpha=1 / float(section["probe_c"])).fit(
+        (vectors - mean) / scale, (targets - target_mean) / target_scale
+    )
+    head.start_from(mean, scale, probe.coef_, probe.intercept_)
+    encoder.cpu()
+
+
+def _check_head(head):
+    """Refuses a head that no linear probe can be."""
+    if any(True for _ in head.pooling.parameters()):
+        raise InputError(
+            f"--head_start probe needs a pooling without weights, and this "
+            f"is {type(head.pooling).__name__}: give --head_start random."
+        )
+    if head.hidden or head.relu_pooled or not head.standardize:
+        raise InputError(
+            "--head_start probe needs a linear head with relu_pooled off and "
+            "standardize on: give --relu_pooled False --standardize True."
+        )
+
+
 @torch.no_grad()
-def pooled_vectors(experiment, section, ids):
+def pooled_vectors(experiment, section, ids, wanted="label"):
     """Pooled output of the encoder for utterances at each speed.
+
+    Arguments
+    ---------
+    experiment, section, ids
+        As for ``start_from_probe``.
+    wanted : str
+        What the utterances are asked for: label or target.
 
     Returns
     -------
     tuple of numpy.ndarray
-        Vectors (speeds * utterances, pooled), float64, and labels.
+        Vectors (speeds * utterances, pooled), float64, and what is wanted.
     """
     device = experiment.run_opts.device
     encoder = section["modules"]["encoder"].to(device).eval()
@@ -80,5 +119,5 @@ def pooled_vectors(experiment, section, ids):
             signal = played(utterance.signal, speed)[:longest].to(device)
             vector = pooling(encoder(signal[None]))[0]
             vectors.append(vector.double().cpu().numpy())
-            labels.append(utterance.label)
+            labels.append(np.asarray(getattr(utterance, wanted)))
     return np.stack(vectors), np.array(labels)

@@ -10,11 +10,12 @@ from ser_brain.reporting.formats import summary_table
 from ser_brain.results.outputs import write_metrics, write_predictions
 
 RESULTS = ("predictions.csv", "metrics.json", "confusion.png")
+RATINGS = ("ratings.csv", "ratings.json")
 
 
 def drop_results(folder):
     """Removes the results of an earlier run from a run folder."""
-    for name in RESULTS:
+    for name in RESULTS + RATINGS:
         (folder / name).unlink(missing_ok=True)
 
 

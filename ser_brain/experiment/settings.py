@@ -18,6 +18,7 @@ from hyperpyyaml import load_hyperpyyaml, resolve_references
 from hyperpyyaml.core import recursive_update
 
 from ser_brain.errors import InputError
+from ser_brain.results.later import as_before
 
 ROOT = Path(__file__).resolve().parents[2]
 YAML = ruamel.yaml.YAML()
@@ -279,7 +280,12 @@ class Settings:
 @functools.lru_cache(maxsize=256)
 def canonical_section(text, name):
     """One section of resolved settings, for its key."""
-    return canonical(dumped(loaded(text)[name]))
+    section = {
+        key: value
+        for key, value in loaded(text)[name].items()
+        if not as_before(key, value)
+    }
+    return canonical(dumped(section))
 
 
 def canonical(text):

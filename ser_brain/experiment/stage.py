@@ -165,6 +165,17 @@ class Stage:
         (self.folder / "unfinished.json").unlink(missing_ok=True)
 
 
+def in_round(name, number):
+    """A stage's name in a round of clustering and adaptation.
+
+    Example
+    -------
+    >>> in_round("adapted", 1), in_round("adapted", 2)
+    ('adapted', 'adapted_round2')
+    """
+    return name if number == 1 else f"{name}_round{number}"
+
+
 def read_record(path):
     """What a record says; nothing where it is missing or cut.
 

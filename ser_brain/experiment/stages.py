@@ -13,22 +13,27 @@ import logging
 import numpy as np
 import torch
 from speechbrain.utils.distributed import if_main_process, run_on_main
-from tqdm import tqdm
 
-from ser_brain.clustering import FrameFile, PseudoLabels
+from ser_brain.clustering import PseudoLabels
+from ser_brain.clustering.soft import soft_labels
 from ser_brain.corpora import speaker_groups, split_validation
-from ser_brain.dataio.utterances import padded
 from ser_brain.experiment.chain import (
     adapted_stage,
     classifier_stage,
     clusters_stage,
     states_stage,
 )
+from ser_brain.experiment.fine_tuned_states import (
+    NAME as FINE_TUNED,
+    check_same_fold,
+)
 from ser_brain.experiment.layer_features import layer_features
 from ser_brain.experiment.probe import start_from_probe
 from ser_brain.experiment.results import write_results
+from ser_brain.experiment.state_frames import states_encoder, write_states
 from ser_brain.experiment.states_head import save_states_head, states_accuracy
 from ser_brain.experiment.training import (
+    adapters,
     check_dim,
     class_weights,
     fit,
@@ -37,10 +42,10 @@ from ser_brain.experiment.training import (
 from ser_brain.files import write_atomically
 from ser_brain.inference.checks import check_finite
 from ser_brain.inference.classifier import save_classifier
-from ser_brain.lobes import load_state_encoder
+from ser_brain.lobes.adapters import merge_adapters
 from ser_brain.nnet.layer_heads import CrossFitting
 
-FRAME_RATE = 50.0
+LABELS = "pseudo_labels.safetensors"
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +74,9 @@ def emotion_states(experiment, brain_class, section, folder=None):
     """
     train = experiment.fold.train
     stage = states_stage(experiment, section, folder)
+    if stage.name == FINE_TUNED:
+        check_same_fold(experiment, stage)
+        return stage
 
     def work():
         built = experiment.section(section)
@@ -102,31 +110,8 @@ def emotion_states(experiment, brain_class, section, folder=None):
     return stage
 
 
-@torch.no_grad()
-def state_frames(experiment, encoder, ids, device):
-    """Emotion states of utterances: yields arrays (frames, dim)."""
-    loader = experiment.loader(ids)
-    for utterances in tqdm(loader, desc="emotion states", dynamic_ncols=True):
-        batch = padded(utterances, device)
-        output = encoder(batch.wavs, batch.wav_lens)
-        yield output[0].float().cpu().numpy()
-
-
-def write_states(experiment, states, folder, ids):
-    """Emotion states of utterances, in a FrameFile; some may be there."""
-    device = experiment.run_opts.device
-    encoder = load_state_encoder(states.folder).to(device).eval()
-    file = FrameFile(folder, encoder.dim)
-    seconds = sum(experiment.manifest[key]["duration"] for key in ids)
-    file.announce(round(seconds * FRAME_RATE))
-    missing = ids[len(file.counts) :]
-    if missing:
-        file.append(state_frames(experiment, encoder, missing, device))
-    return file
-
-
-def pseudo_labels(experiment, section, states, folder=None):
-    """P2: k-means over the emotion states of the training part.
+def pseudo_labels(experiment, section, states, folder=None, number=1):
+    """P2: k-means over the states of the training part.
 
     Arguments
     ---------
@@ -139,6 +124,8 @@ def pseudo_labels(experiment, section, states, folder=None):
     folder : Path, optional
         Run folder that holds the result; by default this procedure's own,
         of the adaptation's seed.
+    number : int
+        Of the round of clustering and adaptation.
 
     Returns
     -------
@@ -146,27 +133,39 @@ def pseudo_labels(experiment, section, states, folder=None):
         ``save/clusters`` holds the centres and ``pseudo_labels.safetensors``.
     """
     train = experiment.fold.train
-    stage = clusters_stage(experiment, section, states, folder)
+    stage = clusters_stage(experiment, section, states, folder, number)
 
     def work():
         run_on_main(cluster)
         return {"clips": len(train)}
 
     def cluster():
-        ensemble = experiment.section(section)["ensemble"]
+        built = experiment.section(section)
+        ensemble, top = built["ensemble"], built["soft_top"]
+        encoder = states_encoder(experiment, states)
         # Both files go with the folder when the stage is done.
-        file = write_states(experiment, states, stage.checkpoints, train)
+        file = write_states(experiment, encoder, stage.checkpoints, train)
         frames = file.open()
         ensemble.fit(frames, stage.checkpoints / "kmeans.safetensors")
         ensemble.save(stage.folder)
         ends = np.cumsum(file.counts)[:-1]
-        labels = np.split(ensemble.predict(frames), ends)
+
+        def by_id(array):
+            return dict(zip(train, np.split(array, ends)))
+
+        labels, weights = ensemble.predict(frames), None
+        if top > 1:
+            labels, weights = soft_labels(
+                ensemble, frames, top, built["soft_temperature"]
+            )
         PseudoLabels(
             n_clusters=ensemble.n_clusters,
-            frame_rate=FRAME_RATE,
+            frame_rate=encoder.frame_rate,
             model_key=states.key,
-            labels=dict(zip(train, labels)),
-        ).save(stage.folder / "pseudo_labels.safetensors")
+            labels=by_id(labels),
+            top=top,
+            weights=None if weights is None else by_id(weights),
+        ).save(stage.folder / LABELS)
 
     experiment.run_stage(stage, work)
     return stage
@@ -174,6 +173,9 @@ def pseudo_labels(experiment, section, states, folder=None):
 
 def adapt_to_clusters(experiment, brain_class, section, states, clusters):
     """P3: wav2vec 2.0 predicts the clusters of masked frames.
+
+    Further rounds (``rounds``) cluster the adapted encoder's own frames and
+    adapt the pretrained encoder to them.
 
     Arguments
     ---------
@@ -189,19 +191,32 @@ def adapt_to_clusters(experiment, brain_class, section, states, clusters):
     Returns
     -------
     Stage
-        ``save/adapted`` holds the encoder in transformers' format.
+        Of the last round; it holds the encoder in transformers' format.
     """
-    train = experiment.fold.train
     stage = adapted_stage(experiment, section, clusters)
+    predict_clusters(experiment, brain_class, section, states, clusters, stage)
+    for number in experiment.further_rounds:
+        states = stage
+        clusters = pseudo_labels(experiment, "clusters", states, number=number)
+        stage = adapted_stage(experiment, section, clusters, number)
+        predict_clusters(
+            experiment, brain_class, section, states, clusters, stage
+        )
+    return stage
+
+
+def predict_clusters(experiment, brain_class, section, states, clusters, stage):
+    """One adaptation to pseudo-labels."""
+    train = experiment.fold.train
 
     def work():
         built = experiment.section(section)
-        heads = built["modules"]["heads"]
         labels = PseudoLabels.load(
-            clusters.folder / "pseudo_labels.safetensors",
+            clusters.folder / LABELS,
             model_key=states.key,
-            n_clusters=heads.n_clusters,
+            n_clusters=built["modules"]["heads"].n_clusters,
         )
+        labels.check_frame_rate(built["modules"]["encoder"].frame_rate)
         brain = fit(
             brain_class,
             experiment,
@@ -215,7 +230,6 @@ def adapt_to_clusters(experiment, brain_class, section, states, clusters):
         return throughput(brain)
 
     experiment.run_stage(stage, work)
-    return stage
 
 
 def adapt_contrastively(experiment, brain_class, section):
@@ -278,6 +292,7 @@ def fine_tune(experiment, brain_class, section, adapted=None):
         if built["head_start"] == "probe":
             check_dim(experiment, built["modules"]["encoder"], stage)
             start_from_probe(experiment, built, fold.train)
+        learning = adapters(built)
         brain = fit(
             brain_class,
             experiment,
@@ -286,18 +301,12 @@ def fine_tune(experiment, brain_class, section, adapted=None):
             fold.train,
             class_weights=weights,
         )
+        encoder, head = brain.bare("encoder"), brain.bare("head")
         loader = experiment.loader(
             fold.test, batch_size=built["test_batch_size"]
         )
-        test_and_save(
-            experiment,
-            stage,
-            brain,
-            loader,
-            brain.bare("encoder"),
-            brain.bare("head"),
-        )
-        return throughput(brain)
+        test_and_save(experiment, stage, brain, loader, encoder, head)
+        return {**throughput(brain), **learning}
 
     experiment.run_stage(stage, work)
     return tested_results(experiment, stage)
@@ -309,6 +318,8 @@ def test_and_save(experiment, stage, brain, loader, encoder, head):
     posteriors = {}
     if experiment.fold.test:
         posteriors = mean_posteriors(brain, loader, speeds)
+    # Not before: SpeechBrain's test begins with the last checkpoint.
+    merge_adapters(encoder)
     if if_main_process():
         check_finite(posteriors, torch.tensor([*posteriors.values()]))
         text = json.dumps(posteriors)

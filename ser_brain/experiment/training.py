@@ -1,5 +1,6 @@
 """Training a Brain over one section of the settings."""
 
+import logging
 import math
 
 from speechbrain.utils.epoch_loop import EpochCounter
@@ -8,8 +9,11 @@ from ser_brain.dataio.batches import UpdateSampler, data_parallel
 from ser_brain.errors import InputError
 from ser_brain.experiment.checkpoints import WholeCheckpointer
 from ser_brain.experiment.front_end import front_end
+from ser_brain.lobes.adapters import add_adapters
 from ser_brain.nnet.losses import inverse_frequency_weights
 from ser_brain.stopping import STOPPING
+
+logger = logging.getLogger(__name__)
 
 # What the yaml puts before a stage's batch_size and the like.
 SETTINGS_PREFIX = {
@@ -44,8 +48,14 @@ def update_sampler(experiment, section, stage, ids):
         seed=section["seed"],
         rank=rank,
         world=world,
-        setting=section.get("prefix", SETTINGS_PREFIX[stage.name]) + size,
+        setting=_prefix(section, stage) + size,
     )
+
+
+def _prefix(section, stage):
+    """What the yaml puts before the stage's batch_size."""
+    base = stage.name.split("_round")[0]
+    return section.get("prefix", SETTINGS_PREFIX[base])
 
 
 def check_dim(experiment, encoder, stage):
@@ -158,6 +168,25 @@ def fit(brain_class, experiment, section, stage, ids, valid=None, **more):
     if validates:
         brain.checkpointer.recover_if_possible(min_key="valid_loss")
     return brain
+
+
+def adapters(section):
+    """Puts adapters into the encoder where the settings ask for them.
+
+    Returns
+    -------
+    dict
+        For the stage's record: how many weights of the encoder learn; empty
+        where all of them do.
+    """
+    if section["peft"] is None:
+        return {}
+    try:
+        learning = add_adapters(section["modules"]["encoder"], section["peft"])
+    except ValueError as error:
+        raise InputError(f"--peft cannot be used: {error}") from error
+    logger.info(f"{learning} weights of the encoder learn, in adapters.")
+    return {"adapter_weights": learning}
 
 
 def throughput(brain):

@@ -3,6 +3,8 @@
 import logging
 from pathlib import Path
 
+import torch
+
 from ser_brain.dataio.audio import SAMPLE_RATE
 from ser_brain.errors import InputError
 
@@ -40,6 +42,11 @@ def check_run(folder):
         )
     if (folder / CLASSIFIER / "classifier.json").is_file():
         return
+    if (folder / CLASSIFIER / "rater.json").is_file():
+        raise InputError(
+            f"{folder} is a run that predicts ratings, not classes: read its "
+            "ratings.csv, or use ser_brain.inference.rater.Rater."
+        )
     if (folder / "hyperparams.yaml").is_file():
         raise InputError(
             f"{folder} holds a run without a trained classifier: start its "
@@ -49,6 +56,23 @@ def check_run(folder):
         f"{folder} is no run folder (it has no save/classifier): give the "
         "folder seed_… that a recipe made."
     )
+
+
+def shortest_clip(encoder):
+    """Samples at 16 kHz that give the first frame.
+
+    Arguments
+    ---------
+    encoder : torch.nn.Module
+        With ``frame_lengths``.
+
+    Returns
+    -------
+    int
+        At most one second.
+    """
+    up_to_a_second = torch.arange(SAMPLE_RATE)
+    return int((encoder.frame_lengths(up_to_a_second) < 1).sum())
 
 
 def check_length(path, samples, shortest):

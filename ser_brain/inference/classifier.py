@@ -80,7 +80,6 @@ def save_classifier(
     >>> load_classifier(folder)[2]["classes"]
     ['angry', 'sad']
     """
-    folder = Path(folder)
     description = {
         "format": FORMAT,
         "classes": list(classes),
@@ -88,10 +87,27 @@ def save_classifier(
         "speeds": list(speeds),
         **provenance,
     }
+    write_model(Path(folder), "classifier.json", description, encoder, head)
+
+
+def write_model(folder, name, description, encoder, head):
+    """Writes an encoder, a head and, last, what they are.
+
+    Arguments
+    ---------
+    folder : Path
+        The folder to write to.
+    name : str
+        Of the description's file.
+    description : dict
+        JSON values; the checksums of the other files are added.
+    encoder, head
+        As for :func:`save_classifier`, which has the same errors.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # While the weights change there is no classifier to be read.
-        (folder / "classifier.json").unlink(missing_ok=True)
+        # While the weights change there is no model to be read.
+        (folder / name).unlink(missing_ok=True)
         _save_encoder(folder, encoder)
     except (OSError, SafetensorError) as error:
         raise InputError(
@@ -100,9 +116,9 @@ def save_classifier(
         ) from error
     state = {key: value.contiguous() for key, value in _state(head).items()}
     write_atomically(folder / HEAD, save(state))
-    description["files"] = _files(folder)
+    description = {**description, "files": _files(folder)}
     text = json.dumps(description, indent=2, ensure_ascii=False)
-    write_atomically(folder / "classifier.json", text + "\n")
+    write_atomically(folder / name, text + "\n")
 
 
 def _files(folder):

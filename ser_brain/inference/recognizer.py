@@ -8,7 +8,7 @@ from torch import nn
 
 from ser_brain.dataio.audio import SAMPLE_RATE, played
 from ser_brain.errors import InputError
-from ser_brain.inference.checks import CLASSIFIER, check_run
+from ser_brain.inference.checks import CLASSIFIER, check_run, shortest_clip
 from ser_brain.inference.classifier import load_classifier
 from ser_brain.inference.classifying import Recognizer
 from ser_brain.inference.reading import windows
@@ -127,8 +127,7 @@ class EmotionRecognizer(Recognizer, nn.Module):
     @cached_property
     def shortest(self):
         """Samples at 16 kHz that give the first frame."""
-        up_to_a_second = torch.arange(SAMPLE_RATE)
-        return int((self.encoder.frame_lengths(up_to_a_second) < 1).sum())
+        return shortest_clip(self.encoder)
 
     def posteriors(self, wavs, wav_lens=None):
         """Posteriors (batch, classes), the mean over the speeds.

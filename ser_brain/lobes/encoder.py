@@ -17,6 +17,9 @@ from torch import nn
 from ser_brain.lobes.attention import additive_mask, quicken
 from ser_brain.nnet.lengths import sample_counts, valid_frames
 
+# Of the waveforms that every encoder takes.
+SAMPLE_RATE = 16000
+
 
 class Encoder(nn.Module, ABC):
     """Base class of the encoders that procedures fine-tune or adapt.
@@ -38,8 +41,6 @@ class Encoder(nn.Module, ABC):
     ----------
     name : str
         What error messages call this kind of encoder.
-    frame_rate : float
-        Output frames a second.
     hop : int
         Samples at 16 kHz from one output frame to the next.
     front_end_options : tuple of str
@@ -48,7 +49,6 @@ class Encoder(nn.Module, ABC):
     """
 
     name = "the encoder"
-    frame_rate = 50.0
     hop = 320
     front_end_options = ()
 
@@ -71,6 +71,11 @@ class Encoder(nn.Module, ABC):
     def dim(self):
         """Features of an output frame."""
         return self.config.hidden_size
+
+    @property
+    def frame_rate(self):
+        """Output frames a second."""
+        return SAMPLE_RATE / self.hop
 
     @property
     @abstractmethod

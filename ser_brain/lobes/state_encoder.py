@@ -28,6 +28,11 @@ class StateEncoder(nn.Module, ABC):
 
     @property
     @abstractmethod
+    def frame_rate(self):
+        """States a second."""
+
+    @property
+    @abstractmethod
     def masked_dim(self):
         """Features of a frame that is masked."""
 

@@ -55,6 +55,11 @@ class TransformerStateEncoder(StateEncoder):
         return self.encoder.dim
 
     @property
+    def frame_rate(self):
+        """States a second, as many as the encoder has frames."""
+        return self.encoder.frame_rate
+
+    @property
     def masked_dim(self):
         """Features of a frame of the front-end, which is masked."""
         return self.encoder.dim

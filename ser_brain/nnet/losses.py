@@ -95,6 +95,40 @@ def weighted_cross_entropy_terms(
     return numerator, denominator
 
 
+def soft_cross_entropy_sum(logits, shares, weights):
+    r"""Numerator of a class-weighted cross-entropy with soft targets.
+
+    .. math:: -\sum_i \sum_c w_c q_{ic} \log p_{ic}
+
+    Its divisor is :math:`\sum_i \sum_c w_c q_{ic}`. With all of an utterance
+    in one class it is ``weighted_cross_entropy_terms``.
+
+    Arguments
+    ---------
+    logits : torch.Tensor
+        Shape (batch, classes).
+    shares : torch.Tensor
+        Of each class in the utterance, as raters gave them, of that shape.
+    weights : torch.Tensor
+        Of each class, shape (classes,).
+
+    Returns
+    -------
+    numerator : torch.Tensor
+        A scalar in at least float32.
+
+    Example
+    -------
+    >>> soft_cross_entropy_sum(
+    ...     torch.zeros(1, 2), torch.tensor([[0.5, 0.5]]), torch.ones(2)
+    ... )
+    tensor(0.6931)
+    """
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    weighted = shares.to(logits) * weights.to(logits)
+    return -(weighted * logits.log_softmax(dim=-1)).sum()
+
+
 def cluster_terms(logits, labels, mask=None):
     """Terms of the cluster prediction loss, summed over the k.
 
@@ -150,3 +184,98 @@ def cluster_terms(logits, labels, mask=None):
         ]
     )
     return numerators, counts.sum().to(numerators)
+
+
+def soft_cluster_terms(logits, labels, shares):
+    r"""Terms of the cluster prediction loss with soft pseudo-labels.
+
+    .. math:: -\sum_j q_j \log p(c_j)
+
+    for each frame and k, over the clusters :math:`c_j` that share the frame.
+    With one cluster of share 1 it is ``cluster_terms``.
+
+    Arguments
+    ---------
+    logits : list of torch.Tensor
+        One of shape (frames, k) for each k, as ClusterHeads answers.
+    labels : torch.Tensor
+        Pseudo-labels, integers of shape (frames, number of k * top): the
+        ``top`` clusters of the first k, then those of the next. A frame where
+        any of them is -100 does not count.
+    shares : torch.Tensor
+        Of each cluster in the frame, of the shape of the labels; those of
+        one frame and k sum to 1.
+
+    Returns
+    -------
+    numerators : torch.Tensor
+        Sum of the cross-entropies for each k, shape (number of k,).
+    denominator : torch.Tensor
+        Number of frames that count, a scalar of the same type.
+
+    Raises
+    ------
+    ValueError
+        If the labels cannot be shared out evenly among the k.
+
+    Example
+    -------
+    >>> labels, shares = torch.tensor([[0, 1]]), torch.tensor([[0.75, 0.25]])
+    >>> soft_cluster_terms([torch.zeros(1, 4)], labels, shares)
+    (tensor([1.3863]), tensor(1.))
+    """
+    if labels.size(-1) % len(logits):
+        raise ValueError(
+            f"there are {len(logits)} cluster heads but {labels.size(-1)} "
+            "pseudo-labels a frame: build both with the same n_clusters."
+        )
+    top = labels.size(-1) // len(logits)
+    counts = (labels != IGNORED).all(dim=-1)
+    shares = shares.float() * counts.unsqueeze(-1)
+    parts = zip(
+        logits,
+        labels.clamp(min=0).split(top, dim=-1),
+        shares.split(top, dim=-1),
+        strict=True,
+    )
+    numerators = []
+    for each, clusters, share in parts:
+        each = each.to(torch.promote_types(each.dtype, torch.float32))
+        found = each.log_softmax(dim=-1).gather(-1, clusters)
+        numerators.append(-(share * found).sum())
+    return torch.stack(numerators), counts.sum().to(numerators[0])
+
+
+def concordance_loss(outputs, targets, eps=1e-8):
+    r"""One less the concordance correlation of each target over a batch.
+
+    .. math:: 1 - \frac{2 \sigma_{op}}
+        {\sigma_o^2 + \sigma_t^2 + (\mu_o - \mu_t)^2}
+
+    Arguments
+    ---------
+    outputs, targets : torch.Tensor
+        Shape (batch, targets). A batch of one has a loss of 1 and no
+        gradient.
+    eps : float
+        Keeps the quotient finite where nothing varies.
+
+    Returns
+    -------
+    losses : torch.Tensor
+        Shape (targets,), each from 0 to 2, in at least float32.
+
+    Example
+    -------
+    >>> ratings = torch.tensor([[1.0], [2.0], [4.0]])
+    >>> concordance_loss(ratings, ratings).round(decimals=4)
+    tensor([0.])
+    """
+    outputs = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
+    targets = targets.to(outputs)
+    means = outputs.mean(dim=0), targets.mean(dim=0)
+    centred = outputs - means[0], targets - means[1]
+    covariance = (centred[0] * centred[1]).mean(dim=0)
+    spread = sum(each.square().mean(dim=0) for each in centred)
+    distance = (means[0] - means[1]).square()
+    return 1 - 2 * covariance / (spread + distance + eps)

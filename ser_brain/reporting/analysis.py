@@ -14,7 +14,7 @@ from ser_brain.evaluation.statistics import (
     run_deviation,
 )
 from ser_brain.reporting.pairs import compare_all
-from ser_brain.reporting.published import PROCEDURES, PUBLISHED
+from ser_brain.reporting.published import PROCEDURES, PUBLISHED, procedure_title
 from ser_brain.results.checks import repeat_mode
 from ser_brain.results.frames import clip_table
 from ser_brain.results.runs import WHOLE
@@ -189,7 +189,12 @@ def analyse(runs, plans, missing, resamples=5000):
     speakers = sorted({row["speaker"] for run in runs for row in run.rows})
     plan_of = {plan.procedure: plan for plan in plans}
     names = {run.procedure for run in runs}
-    order = [*PROCEDURES, *sorted(names)]
+    order = [
+        name
+        for base in [*PROCEDURES, *sorted(names)]
+        for name in sorted(names)
+        if name.split("-")[0] == base
+    ]
     procedures = []
     for name in sorted(names, key=order.index):
         own = [run for run in runs if run.procedure == name]
@@ -250,7 +255,7 @@ def _procedure(kinds, plan, classes, speakers, resamples):
     name = runs[0].procedure
     return Procedure(
         name=name,
-        title=PROCEDURES.get(name, name),
+        title=procedure_title(name),
         runs=runs,
         discarded=kinds["discarded"],
         spare=kinds["spare"],

@@ -139,3 +139,36 @@ def summary_table(metrics):
         for name, value, beside in lines
     ]
     return "\n".join([head, "-" * len(head), *body])
+
+
+def ratings_summary(metrics):
+    """The table that ends a run which predicts ratings.
+
+    Arguments
+    ---------
+    metrics : dict
+        CCC, RMSE, mean_CCC and n, as
+        :func:`ser_brain.evaluation.ratings.rating_scores` gives them.
+
+    Returns
+    -------
+    str
+        Lines of plain text, without a newline at the end.
+
+    Example
+    -------
+    >>> scores = {"CCC": {"valence": 0.5}, "RMSE": {"valence": 0.25}}
+    >>> print(ratings_summary({**scores, "mean_CCC": 0.5, "n": 3}))
+    3 clips      CCC     RMSE
+    -------------------------
+    valence    0.500    0.250
+    mean       0.500
+    """
+    width = max(map(len, ["mean", f"{metrics['n']} clips", *metrics["CCC"]]))
+    head = f"{metrics['n']} clips".ljust(width) + f"{'CCC':>9}{'RMSE':>9}"
+    body = [
+        f"{name:<{width}}{ccc:9.3f}{metrics['RMSE'][name]:9.3f}"
+        for name, ccc in metrics["CCC"].items()
+    ]
+    mean = f"{'mean':<{width}}{metrics['mean_CCC']:9.3f}"
+    return "\n".join([head, "-" * len(head), *body, mean])

@@ -1,6 +1,6 @@
 """What a report lacks: sentences about runs that are not there."""
 
-from ser_brain.reporting.published import PROCEDURES, PUBLISHED
+from ser_brain.reporting.published import PUBLISHED, procedure_title
 
 
 def what_is_missing(runs, plans, unfinished):
@@ -36,7 +36,7 @@ def _lacking(plan, runs):
     """Folds of a plan that have too few runs, and runs that failed."""
     own = [run for run in runs if run.procedure == plan.procedure]
     finished = {(run.fold, run.seed) for run in own}
-    title = PROCEDURES.get(plan.procedure, plan.procedure)
+    title = procedure_title(plan.procedure)
     for fold, seeds in plan.seeds.items():
         lacking = [s for s in sorted(seeds) if (fold, s) not in finished]
         if lacking:
@@ -58,6 +58,6 @@ def _absent_folds(unplanned, runs):
     for procedure in sorted({run.procedure for run in unplanned}):
         have = {run.fold for run in unplanned if run.procedure == procedure}
         if expected - have:
-            title = PROCEDURES.get(procedure, procedure)
+            title = procedure_title(procedure)
             absent = ", ".join(sorted(expected - have))
             yield f"{title}: no run of fold {absent}"

@@ -17,6 +17,19 @@ SOURCE = _PAPER["source"]
 # The paper's names of the procedures, in the order of its rows.
 PROCEDURES = {"vft": "V-FT", "tapt": "TAPT", "ptapt": "P-TAPT"}
 
+
+def procedure_title(name):
+    """What people call a procedure, or a variant of one.
+
+    Example
+    -------
+    >>> procedure_title("ptapt"), procedure_title("ptapt-iterated")
+    ('P-TAPT', 'P-TAPT iterated')
+    """
+    base, _, variant = name.partition("-")
+    return f"{PROCEDURES.get(base, base)} {variant}".strip()
+
+
 # Runs of each fold.
 RUNS = _PAPER["runs"]
 

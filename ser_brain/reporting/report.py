@@ -7,13 +7,20 @@ from ser_brain.reporting.analysis import analyse
 from ser_brain.reporting.figures import all_pictures
 from ser_brain.reporting.missing import what_is_missing
 from ser_brain.reporting.page import render_page
+from ser_brain.reporting.ratings import ratings_table
 from ser_brain.reporting.report_tables import all_tables, report_markdown
+from ser_brain.reporting.table import markdown
 from ser_brain.results.checks import check_one_protocol
 from ser_brain.results.records import find_plans
 from ser_brain.results.runs import find_runs, find_unfinished, refuse_nothing
+from ser_brain.results.variants import (
+    plans_by_variant,
+    runs_by_variant,
+    split_variant,
+)
 
 
-def write_report(folders, output, scale=None, resamples=5000):
+def write_report(folders, output, scale=None, resamples=5000, variants=False):
     """Reads runs, checks them, and writes page, Markdown and pictures.
 
     Arguments
@@ -26,6 +33,9 @@ def write_report(folders, output, scale=None, resamples=5000):
         Only runs of this scale.
     resamples : int
         Draws of the bootstrap and of the randomisation test.
+    variants : bool
+        Whether runs of variants are procedures of their own, beside those
+        that have none.
 
     Returns
     -------
@@ -41,15 +51,20 @@ def write_report(folders, output, scale=None, resamples=5000):
     InputError
         If there is no run, a run was edited, or runs do not belong together.
     """
-    runs = find_runs(folders, scale)
-    plans = find_plans(folders, scale)
-    unfinished = find_unfinished(folders, scale)
+    runs, plans, unfinished = _found(folders, scale, variants)
+    ratings = ratings_table(folders, scale)
+    if ratings is not None and not runs:
+        text = markdown(ratings, "### {}", "") + "\n"
+        write_atomically(output / "report.md", text)
+        return text, output / "report.md", []
     if not runs:
         refuse_nothing(folders, scale, plans or unfinished)
     check_one_protocol(runs, plans)
     missing = what_is_missing(runs, plans, unfinished)
     analysis = analyse(runs, plans, missing, resamples)
     tables = all_tables(analysis)
+    if ratings is not None:
+        tables["ratings"] = ratings
     pictures = all_pictures(analysis)
     drawn = [one for some in pictures.values() for one in some]
     for picture in tqdm(
@@ -61,3 +76,25 @@ def write_report(folders, output, scale=None, resamples=5000):
     write_atomically(output / "report.md", text)
     write_atomically(page, render_page(analysis, tables, pictures))
     return text, page, missing
+
+
+def _found(folders, scale, variants):
+    """Runs, their plans, and run folders without a result."""
+    if not variants:
+        return (
+            find_runs(folders, scale),
+            find_plans(folders, scale),
+            find_unfinished(folders, scale),
+        )
+    runs = runs_by_variant(find_runs(folders))
+    plans = plans_by_variant(find_plans(folders))
+    unfinished = [
+        folder
+        for folder in find_unfinished(folders)
+        if scale in (None, split_variant(folder.resolve().parents[1].name)[0])
+    ]
+    return (
+        [run for run in runs if scale in (None, run.metrics["scale"])],
+        [plan for plan in plans if scale in (None, plan.scale)],
+        unfinished,
+    )

@@ -1,5 +1,9 @@
 """The tables of the report."""
 
+from ser_brain.evaluation.calibration import (
+    brier_score,
+    expected_calibration_error,
+)
 from ser_brain.reporting.formats import (
     NOTHING,
     interval,
@@ -33,6 +37,7 @@ def all_tables(analysis):
         "accuracy": accuracy_table(analysis),
         "scores": scores_table(analysis),
         "recall": recall_table(analysis),
+        "calibration": calibration_table(analysis),
         "speakers": speaker_table(analysis),
         "comparisons": comparison_table(analysis),
         "runs": plan_table(analysis),
@@ -41,7 +46,7 @@ def all_tables(analysis):
     return {name: table for name, table in tables.items() if table.rows}
 
 
-def _table(name, rows, columns=(), quiet=(), **known):
+def worded_table(name, rows, columns=(), quiet=(), **known):
     """A table with its words; ``columns`` continue the header."""
     said = TEXTS["tables"][name]
     header = [*said["header"], *columns]
@@ -69,7 +74,7 @@ def accuracy_table(analysis):
         add_quiet("listeners, paper", _cited(analysis.listeners, folds))
     add_quiet("chance", [percent(analysis.chance)] * (len(folds) + 1))
     columns = [*(f"fold {fold}" for fold in folds), "mean"]
-    return _table("accuracy", rows, columns, quiet)
+    return worded_table("accuracy", rows, columns, quiet)
 
 
 def _cited(row, folds):
@@ -101,14 +106,14 @@ def scores_table(analysis):
     ]
     count = len(analysis.speakers)
     few = TEXTS["few_speakers"] if count < FEW_SPEAKERS else ""
-    return _table("scores", rows, few=few.format(count=count))
+    return worded_table("scores", rows, few=few.format(count=count))
 
 
 def _by_procedure(name, rows, analysis, cell, **known):
     """A table with one column per procedure."""
     procedures = analysis.procedures
     cells = [[row, *(cell(p, row) for p in procedures)] for row in rows]
-    return _table(name, cells, [p.title for p in procedures], **known)
+    return worded_table(name, cells, [p.title for p in procedures], **known)
 
 
 def recall_table(analysis):
@@ -122,6 +127,27 @@ def recall_table(analysis):
 
     chance = percent(analysis.chance)
     return _by_procedure("recall", classes, analysis, cell, chance=chance)
+
+
+def calibration_table(analysis):
+    """How far the posteriors can be believed, pooled over folds."""
+    classes = analysis.classes
+    rows = []
+    for procedure in analysis.procedures:
+        clips = procedure.clips
+        posteriors = clips[classes].to_numpy()
+        truth = clips["label"].map(classes.index).to_numpy()
+        rows.append(
+            [
+                procedure.title,
+                percent(posteriors.max(axis=1).mean()),
+                percent((posteriors.argmax(axis=1) == truth).mean()),
+                percent(expected_calibration_error(posteriors, truth)),
+                f"{brier_score(posteriors, truth):.3f}",
+            ]
+        )
+    uniform = f"{1 - 1 / len(classes):.3f}"
+    return worded_table("calibration", rows, uniform=uniform)
 
 
 def speaker_table(analysis):
@@ -149,7 +175,7 @@ def comparison_table(analysis):
         ]
         for one in analysis.comparisons
     ]
-    return _table("comparisons", rows)
+    return worded_table("comparisons", rows)
 
 
 def plan_table(analysis):
@@ -171,7 +197,7 @@ def plan_table(analysis):
         if p.spare
     )
     known = {"protocols": _protocols(analysis), "spares": spares}
-    return _table("runs", rows, **known)
+    return worded_table("runs", rows, **known)
 
 
 def _protocols(analysis):
@@ -208,7 +234,7 @@ def machine_table(analysis):
         )
         cells = [_distinct(machine[name]) for name in machine]
         rows.append([procedure.title, *cells, f"{seconds / 3600:.1f}", said])
-    return _table("machines", rows)
+    return worded_table("machines", rows)
 
 
 def _distinct(values):

@@ -4,11 +4,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from tqdm import tqdm
 
 from ser_brain.errors import InputError
 from ser_brain.evaluation.metrics import unweighted_accuracy
 from ser_brain.files import digest
+from ser_brain.results.later import LATER, as_before
 from ser_brain.results.outputs import read_json, read_metrics, read_predictions
 
 SETTING = re.compile(r"^(\w+):[ \t]+([^#\n]*?)[ \t]*(?:#.*)?$", re.MULTILINE)
@@ -171,6 +173,7 @@ def _read_settings(path):
         and value
         and "/" not in value
         and value[0] not in "&!"
+        and not (name in LATER and as_before(name, yaml.safe_load(value)))
     }
 
 
@@ -263,10 +266,17 @@ def find_unfinished(folders, scale=None):
         folder
         for folder in _below(folders, SETTINGS)
         if not (folder / METRICS).is_file()
-        # A whole procedure's settings, not those of pseudo-labels alone.
-        and "\nfine_tuning:" in _text(folder / SETTINGS)
+        and _classifies(_text(folder / SETTINGS))
         and scale in (None, folder.resolve().parents[1].name)
     ]
+
+
+def _classifies(settings):
+    """Whether settings are a whole procedure's that predicts classes.
+
+    Not those of pseudo-labels alone, nor of ratings.
+    """
+    return "\nfine_tuning:" in settings and "\ntargets:" not in settings
 
 
 def _below(folders, name):

@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from ser_brain.nnet.losses import (
     cluster_terms,
     inverse_frequency_weights,
+    soft_cluster_terms,
     weighted_cross_entropy_terms,
 )
 
@@ -131,3 +132,34 @@ def test_heads_and_labels_of_different_ensembles_are_refused(clusters):
     logits, labels, mask = clusters
     with pytest.raises(ValueError, match="1 cluster heads but 2"):
         cluster_terms(logits[:1], labels, mask)
+
+
+def test_soft_clusters_are_torchs_cross_entropy_with_probabilities():
+    torch.manual_seed(0)
+    logits = [torch.randn(6, 4), torch.randn(6, 7)]
+    labels = torch.stack(
+        [torch.randperm(4)[:2].repeat(2) % 4 for _ in range(6)]
+    )
+    shares = torch.rand(6, 4)
+    labels[2] = -100
+    kept = [0, 1, 3, 4, 5]
+    numerators, count = soft_cluster_terms(logits, labels, shares)
+    for number, each in enumerate(logits):
+        columns = slice(2 * number, 2 * number + 2)
+        dense = torch.zeros_like(each)
+        dense[kept] = dense[kept].scatter_add(
+            1, labels[kept, columns], shares[kept, columns]
+        )
+        expected = cross_entropy(each[kept], dense[kept], reduction="sum")
+        torch.testing.assert_close(numerators[number], expected)
+    assert count == 5
+
+
+def test_one_cluster_with_all_of_a_frame_is_the_hard_loss():
+    torch.manual_seed(0)
+    logits = [torch.randn(5, 4), torch.randn(5, 7)]
+    labels = torch.randint(4, (5, 2))
+    hard, count = cluster_terms(logits, labels)
+    soft, counted = soft_cluster_terms(logits, labels, torch.ones(5, 2))
+    torch.testing.assert_close(soft, hard)
+    assert count == counted

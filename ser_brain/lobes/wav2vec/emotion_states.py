@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from ser_brain.lobes.encoder import SAMPLE_RATE
 from ser_brain.lobes.state_encoder import StateEncoder
 from ser_brain.lobes.wav2vec.encoder import Wav2Vec
 from ser_brain.lobes.wav2vec.layers import conv_length, zero_padding
@@ -57,6 +58,12 @@ class EmotionStateEncoder(StateEncoder):
     def dim(self):
         """Features of an output frame."""
         return self.wav2vec.dim
+
+    @property
+    def frame_rate(self):
+        """States a second."""
+        hop, _ = self.wav2vec.hop_and_reach()
+        return SAMPLE_RATE / (hop * STRIDE)
 
     @property
     def masked_dim(self):

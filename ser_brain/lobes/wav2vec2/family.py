@@ -6,6 +6,8 @@ the group norm of the first layer, the positional convolution and the attention
 see a clip's own frames only.
 """
 
+import math
+
 from torch import nn
 
 from ser_brain.lobes.encoder import Encoder
@@ -120,6 +122,11 @@ class Wav2Vec2Family(Encoder):
             # fine.
             optional=("masked_spec_embed",),
         )
+
+    @property
+    def hop(self):
+        """Samples at 16 kHz from one output frame to the next."""
+        return math.prod(self.config.conv_stride)
 
     @property
     def normalizes_clips(self):

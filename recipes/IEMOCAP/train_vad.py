@@ -1,0 +1,31 @@
+"""Recipe for ratings of valence, arousal and dominance on IEMOCAP.
+
+To run it:
+
+    python recipes/IEMOCAP/train_vad.py hparams/vad.yaml --fold 3
+
+The corpus is taken from --data_folder or IEMOCAP_ROOT; without either, the
+embedded mini corpus is used at nano scale, whose ratings are made up.
+docs/beyond.md says more.
+"""
+
+import sys
+
+from iemocap_prepare import prepare_iemocap
+
+from ser_brain.brains import RatingBrain
+from ser_brain.experiment import run_recipe
+from ser_brain.experiment.ratings import rate
+
+
+def train(experiment):
+    """Fine-tunes the pretrained encoder on the raters' mean ratings.
+
+    The line names the ``sb.Brain`` whose ``compute_objectives`` is the loss,
+    and its section of the yaml.
+    """
+    rate(experiment, RatingBrain, "fine_tuning")
+
+
+if __name__ == "__main__":
+    sys.exit(run_recipe(train, "IEMOCAP", prepare_iemocap))

@@ -1,0 +1,147 @@
+"""Ratings of an utterance: an encoder is fine-tuned to predict them."""
+
+import json
+
+import numpy as np
+import torch
+from speechbrain.utils.distributed import if_main_process
+
+from ser_brain.corpora import hours
+from ser_brain.evaluation.ratings import rating_scores
+from ser_brain.experiment.chain import classifier_stage
+from ser_brain.experiment.probe import start_from_ridge
+from ser_brain.experiment.stages import mean_posteriors
+from ser_brain.experiment.training import adapters, fit, throughput
+from ser_brain.files import write_atomically
+from ser_brain.inference.checks import check_finite
+from ser_brain.inference.rater import save_rater
+from ser_brain.lobes.adapters import merge_adapters
+from ser_brain.reporting.formats import ratings_summary
+from ser_brain.results.ratings import METRICS, PREDICTIONS, write_ratings
+
+PREDICTED = "predicted.json"
+
+
+def rate(experiment, brain_class, section):
+    """Trains a regression of ratings, tests it, writes the results.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        The run.
+    brain_class : type
+        ``RatingBrain``, or a sub-class.
+    section : str
+        Section of the yaml that it is trained over.
+
+    Returns
+    -------
+    dict
+        The content of ratings.json, on the main process.
+    """
+    fold = experiment.fold
+    stage = classifier_stage(experiment, section)
+
+    def work():
+        built = experiment.section(section)
+        wanted = targets_of(experiment, fold.train)
+        mean, scale = wanted.mean(0), wanted.std(0).clip(min=1e-5)
+        if built["head_start"] == "probe":
+            start_from_ridge(experiment, built, fold.train, mean, scale)
+        learning = adapters(built)
+        brain = fit(
+            brain_class,
+            experiment,
+            built,
+            stage,
+            fold.train,
+            target_mean=torch.tensor(mean),
+            target_scale=torch.tensor(scale),
+        )
+        encoder, head = brain.bare("encoder"), brain.bare("head")
+        loader = experiment.loader(
+            fold.test, batch_size=built["test_batch_size"]
+        )
+        ratings = {}
+        if fold.test:
+            ratings = mean_posteriors(brain, loader, built["test_speeds"])
+        # Not before: SpeechBrain's test begins with the last checkpoint.
+        merge_adapters(encoder)
+        if if_main_process():
+            check_finite(ratings, torch.tensor([*ratings.values()]))
+            text = json.dumps(ratings)
+            write_atomically(stage.folder / PREDICTED, text)
+            save_rater(
+                stage.folder,
+                encoder,
+                head,
+                targets=list(experiment.settings.get("targets")),
+                target_mean=mean.tolist(),
+                target_scale=scale.tolist(),
+                speeds=built["test_speeds"],
+                **experiment.describe(),
+            )
+        return {**throughput(brain), **learning}
+
+    experiment.run_stage(stage, work)
+    if not if_main_process() or not fold.test:
+        return None
+    text = (stage.folder / PREDICTED).read_text(encoding="utf-8")
+    return rating_results(experiment, json.loads(text), stage.key)
+
+
+def targets_of(experiment, ids):
+    """Ratings of utterances, float64 of shape (utterances, targets)."""
+    return np.array([experiment.manifest[key]["target"] for key in ids])
+
+
+def rating_results(experiment, predicted, key):
+    """Writes ratings.csv and ratings.json; prints.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        The run.
+    predicted : dict
+        Utterance id to its predicted ratings.
+    key : str
+        Of the stage that they come from.
+
+    Returns
+    -------
+    dict
+        What ratings.json holds.
+    """
+    tested = [name for name in experiment.fold.test if name in predicted]
+    truth = targets_of(experiment, tested)
+    targets = list(experiment.settings.get("targets"))
+    rows = [
+        {
+            "id": name,
+            "speaker": experiment.manifest[name]["speaker"],
+            "fold": experiment.fold.name,
+            "truth": truth[number],
+            "prediction": predicted[name],
+        }
+        for number, name in enumerate(tested)
+    ]
+    metrics = {
+        **experiment.describe(),
+        **rating_scores(truth, [predicted[name] for name in tested], targets),
+        "train_hours": round(
+            hours(experiment.manifest, experiment.fold.train), 4
+        ),
+        "wall_seconds": experiment.wall_seconds,
+        "device": str(experiment.run_opts.device),
+        "precision": experiment.run_opts.precision,
+        "key": key,
+    }
+    metrics = write_ratings(experiment.folder, rows, targets, metrics)
+    print(
+        f"\n{experiment.name}, {experiment.procedure}, {experiment.scale}, "
+        f"fold {experiment.fold.name}, seed {experiment.seed}\n"
+    )
+    print(ratings_summary(metrics))
+    for name in (PREDICTIONS, METRICS):
+        print(experiment.folder / name)
+    return metrics

@@ -1,0 +1,76 @@
+"""Frames to cluster: of P1's encoder, of a fine-tuned or an adapted one."""
+
+import torch
+from tqdm import tqdm
+
+from ser_brain.clustering import FrameFile
+from ser_brain.dataio.utterances import padded
+from ser_brain.errors import InputError
+from ser_brain.experiment.fine_tuned_states import NAME as FINE_TUNED
+from ser_brain.inference.classifier import load_classifier
+from ser_brain.lobes import load_encoder, load_state_encoder
+from ser_brain.lobes.layer_states import LayerStates
+
+
+def states_encoder(experiment, stage):
+    """The encoder whose frames P2 clusters.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        The run.
+    stage : Stage
+        P1, an adaptation, or the classifier of a V-FT run.
+
+    Returns
+    -------
+    torch.nn.Module
+        From waveforms to (batch, frames, dim), in evaluation, on the device.
+
+    Raises
+    ------
+    InputError
+        If ``cluster_depth`` is out of range.
+    """
+    if stage.name == "emotion_states":
+        encoder = load_state_encoder(stage.folder)
+    else:
+        encoder = one_layer(experiment, stage)
+    return encoder.to(experiment.run_opts.device).eval()
+
+
+def one_layer(experiment, stage):
+    """The layer of an encoder that the settings name."""
+    if stage.name == FINE_TUNED:
+        encoder, _, _ = load_classifier(stage.folder)
+    else:
+        encoder = load_encoder(stage.folder)
+    depth = experiment.settings.get("cluster_depth")
+    if not 0 <= depth <= 1:
+        raise InputError(
+            f"--cluster_depth is {depth}: give a number from 0, the input of "
+            "the encoder's first layer, to 1, the output of its last one."
+        )
+    return LayerStates(encoder, round(depth * len(encoder.layer_stack)))
+
+
+@torch.no_grad()
+def state_frames(experiment, encoder, ids, device):
+    """States of utterances: yields arrays (frames, dim)."""
+    loader = experiment.loader(ids)
+    for utterances in tqdm(loader, desc="states", dynamic_ncols=True):
+        batch = padded(utterances, device)
+        output = encoder(batch.wavs, batch.wav_lens)
+        yield output[0].float().cpu().numpy()
+
+
+def write_states(experiment, encoder, folder, ids):
+    """States of utterances, in a FrameFile; some may be there."""
+    file = FrameFile(folder, encoder.dim)
+    seconds = sum(experiment.manifest[key]["duration"] for key in ids)
+    file.announce(round(seconds * encoder.frame_rate))
+    missing = ids[len(file.counts) :]
+    if missing:
+        device = experiment.run_opts.device
+        file.append(state_frames(experiment, encoder, missing, device))
+    return file

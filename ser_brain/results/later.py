@@ -1,0 +1,42 @@
+"""Settings that came after the first results, and what they were before.
+
+A run with such a setting at this value is what it was before there was the
+setting: the setting changes no key, and a report lets the run stand beside
+runs whose settings lack it.
+"""
+
+LATER = {
+    "rounds": 1,
+    "cluster_depth": 0.5,
+    "states_run": None,
+    "soft_top": 1,
+    "soft_temperature": 1.0,
+    "lr_decay": 1.0,
+    "peft": None,
+    "test_manifest": None,
+    "labels": None,
+    "soft_targets": False,
+}
+
+
+def as_before(name, value):
+    """Whether a setting leaves a run what it was without the setting.
+
+    Arguments
+    ---------
+    name : str
+        The setting.
+    value : object
+        As yaml reads it.
+
+    Returns
+    -------
+    bool
+        False for every setting that was there from the beginning.
+
+    Example
+    -------
+    >>> as_before("rounds", 1), as_before("rounds", 2), as_before("lr", 1)
+    (True, False, False)
+    """
+    return name in LATER and value == LATER[name]
