@@ -41,7 +41,7 @@ SHARES = {
     "ensemble.json": 40,
     "pseudo_labels": 50,
     "fairseq": 35,
-    "home list": 15,
+    "home list": 14,
     "WAV": 15,
     "FLAC, OGG, MP3": 5,
     "config.json": 8,

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from ser_brain.errors import InputError
+from ser_brain.errors import MALFORMED, InputError
 from ser_brain.files import write_atomically
 
 FORMAT = "ser_brain-pseudo-labels-1"
@@ -236,7 +236,7 @@ class PseudoLabels:
             )
         try:
             loaded = cls._read(path)
-        except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        except (SafetensorError, *MALFORMED) as error:
             raise InputError(
                 f"{path} is not a whole pseudo-label file "
                 f"({type(error).__name__}: {error}): delete it and extract "

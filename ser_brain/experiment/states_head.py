@@ -7,7 +7,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
 from ser_brain.dataio.utterances import padded
-from ser_brain.errors import InputError
+from ser_brain.errors import MALFORMED, InputError
 from ser_brain.evaluation.metrics import unweighted_accuracy
 from ser_brain.files import write_atomically
 from ser_brain.nnet.heads import UtteranceHead
@@ -64,7 +64,7 @@ def load_states_head(folder):
             config = json.loads(file.metadata()["head"])
         head = UtteranceHead.from_config(config)
         head.load_state_dict(load_file(path))
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (OSError, SafetensorError, *MALFORMED) as error:
         raise InputError(
             f"{path} cannot be read ({error}): extract the pseudo-labels again."
         ) from error

@@ -92,12 +92,12 @@ def read_predictions(path):
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        header, *lines = list(csv.reader(text.splitlines())) or [[]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             f"{path} cannot be read ({error}): give the predictions.csv of "
             "a finished run."
         ) from error
-    header, *lines = list(csv.reader(text.splitlines())) or [[]]
     if tuple(header[: len(COLUMNS)]) != COLUMNS:
         raise InputError(
             f"{path} does not begin with the columns {','.join(COLUMNS)}: "
