@@ -1,5 +1,5 @@
-# make demo | test | torture | lint | bench | clean. All but the last set up
-# .venv when it is missing or stale. Another interpreter: make test
+# make demo | test | torture | lint | bench | upstream-check | clean. All but
+# the last set up .venv when it is missing or stale. Another interpreter: make test
 # PYTHON=python3.12. More arguments for what is run: make test ARGS=tests/nnet
 
 PYTHON ?= python3
@@ -9,7 +9,7 @@ STAMP := $(VENV)/.set-up
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test torture lint bench clean
+.PHONY: help setup demo test torture lint bench upstream-check clean
 
 help:
 	@echo "make setup  install the package and its tools into $(VENV)"
@@ -18,6 +18,8 @@ help:
 	@echo "make torture  the same for hours: docs/reliability.md"
 	@echo "make lint   ruff, as SpeechBrain sets it"
 	@echo "make bench  all benchmarks; SAVEE_ROOT names a copy of SAVEE"
+	@echo "make upstream-check SPEECHBRAIN=DIR"
+	@echo "            SpeechBrain's own checks on the exported recipes"
 	@echo "make clean  remove what these made, but not results/"
 
 setup: $(STAMP)
@@ -55,6 +57,17 @@ lint: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
 	$(BIN)/python benchmarks/run_all.py $(ARGS)
+
+# The clone and the linters' environment are in build/upstream.
+upstream-check: $(STAMP)
+ifndef SPEECHBRAIN
+	@echo "SPEECHBRAIN names no checkout of SpeechBrain. To get one:" >&2
+	@echo "  git clone https://github.com/speechbrain/speechbrain" >&2
+	@echo "  make upstream-check SPEECHBRAIN=speechbrain" >&2
+	@exit 2
+endif
+	OMP_NUM_THREADS=1 $(BIN)/python tools/upstream_check.py \
+		"$(SPEECHBRAIN)" $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -64,12 +64,14 @@ class _Keep(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, features, kept, scale):
+        """Kept elements times the scale."""
         ctx.save_for_backward(kept)
         ctx.scale = scale
         return scaled_where(kept, features, scale)
 
     @staticmethod
     def backward(ctx, grad):
+        """The gradient of the kept elements times the scale."""
         (kept,) = ctx.saved_tensors
         return scaled_where(kept, grad, ctx.scale), None, None
 

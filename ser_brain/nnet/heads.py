@@ -284,7 +284,7 @@ class ClusterHeads(nn.Module):
         )
 
     def forward(self, x):
-        """A list of logits (..., k), one for each k, of x (..., dim)."""
+        """A list of logits, one for each k, with the leading shape of x."""
         if self.relu_frames:
             x = x.relu()
         return [classifier(x) for classifier in self.classifiers]

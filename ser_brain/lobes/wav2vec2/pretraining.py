@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.nn import functional as F
+from transformers import Wav2Vec2ForPreTraining
 
 from ser_brain.lobes.wav2vec2.codebook import perplexity, shared_diversity
 from ser_brain.lobes.wav2vec2.encoder import Wav2Vec2, load_for_pretraining
@@ -62,8 +63,9 @@ class Wav2Vec2Pretraining(nn.Module):
 
     Arguments
     ---------
-    source : str or Path
-        Folder or hub name of a pretrained wav2vec 2.0, quantizer included.
+    source : str, Path or Wav2Vec2ForPreTraining
+        Folder or hub name of a pretrained wav2vec 2.0, quantizer included, or
+        transformers' model itself.
     mask_prob : float
         Share of frames in masked spans, before overlaps.
     mask_length : int
@@ -103,7 +105,9 @@ class Wav2Vec2Pretraining(nn.Module):
         quick_dropout=True,
     ):
         super().__init__()
-        self.model = load_for_pretraining(source)
+        if not isinstance(source, Wav2Vec2ForPreTraining):
+            source = load_for_pretraining(source)
+        self.model = source
         self.encoder = Wav2Vec2(
             self.model.wav2vec2,
             freeze_front_end=False,
