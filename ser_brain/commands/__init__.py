@@ -18,6 +18,7 @@ COMMANDS = (
     "predict",
     "timeline",
     "serve",
+    "export",
     "verify",
     "train",
     "baseline",

@@ -1,5 +1,6 @@
 """The emotion of new audio, by a trained run."""
 
+import math
 from functools import cached_property
 from pathlib import Path
 
@@ -126,9 +127,10 @@ class EmotionRecognizer(Recognizer, nn.Module):
 
     @cached_property
     def shortest(self):
-        """Samples at 16 kHz that give the first frame."""
+        """Samples at 16 kHz that give the first frame at every speed."""
         up_to_a_second = torch.arange(SAMPLE_RATE)
-        return int((self.encoder.frame_lengths(up_to_a_second) < 1).sum())
+        first = int((self.encoder.frame_lengths(up_to_a_second) < 1).sum())
+        return math.ceil(first * max(1.0, *self.speeds))
 
     def posteriors(self, wavs, wav_lens=None):
         """Posteriors (batch, classes), the mean over the speeds.
