@@ -36,11 +36,12 @@ LEVELS = (
 )
 # These rooms wire the ones below them together: of their arrows, those to
 # their nearest neighbours are drawn. Every room may import those in COMMON.
-WIRING = {"commands", "plans", "experiment"}
+WIRING = {"commands", "plans", "experiment", "serving"}
 NEIGHBOURS = {
     ("commands", "plans"),
     ("plans", "engines"),
     ("plans", "experiment"),
+    ("serving", "inference"),
 }
 COMMON = {"locks", "files", "errors", "stopping"}
 

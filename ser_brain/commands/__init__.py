@@ -19,6 +19,7 @@ COMMANDS = (
     "timeline",
     "serve",
     "states",
+    "export",
     "verify",
     "train",
     "baseline",

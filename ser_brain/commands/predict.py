@@ -33,6 +33,12 @@ def add_arguments(sub):
     sub.set_defaults(form="table")
     sub.add_argument("--device", default="cpu", help="cpu (default), cuda, …")
     sub.add_argument(
+        "--runtime",
+        choices=("torch", "onnx"),
+        default="torch",
+        help="torch (default), or onnx: RUN is what ser-brain export wrote",
+    )
+    sub.add_argument(
         "--skip_bad",
         action="store_true",
         help="go on after a bad file: its row has an error (exit code 1)",
@@ -62,14 +68,8 @@ def run(arguments):
     InputError
         If the run, a file or an option is bad.
     """
-    from transformers.utils import logging
-
-    from ser_brain.inference import EmotionRecognizer
-
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
     paths = audio_files(arguments.files)
-    recognizer = EmotionRecognizer.from_run(arguments.run, arguments.device)
+    recognizer = load(arguments)
     begun = time.perf_counter()
     records = recognizer.classify_files(
         paths,
@@ -86,6 +86,21 @@ def run(arguments):
     good = [record for record in records if "error" not in record]
     print(speed(good, seconds), file=sys.stderr)
     return 0 if len(good) == len(records) else 1
+
+
+def load(arguments):
+    """The recognizer that is asked for, of a run or of an exported file."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    if arguments.runtime == "onnx":
+        from ser_brain.serving.runtime import OnnxRecognizer
+
+        return OnnxRecognizer(arguments.run)
+    from ser_brain.inference import EmotionRecognizer
+
+    return EmotionRecognizer.from_run(arguments.run, arguments.device)
 
 
 def audio_files(given):

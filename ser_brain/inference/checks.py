@@ -1,6 +1,7 @@
 """What must hold of a run, of a waveform, and of the answer to it."""
 
 import logging
+import math
 from pathlib import Path
 
 import torch
@@ -75,8 +76,8 @@ def shortest_clip(encoder):
     return int((encoder.frame_lengths(up_to_a_second) < 1).sum())
 
 
-def check_length(path, samples, shortest):
-    """Refuse a file that is shorter than a frame.
+def check_length(path, samples, shortest, longest=math.inf):
+    """Refuse a file that is shorter than a frame, or too long.
 
     Arguments
     ---------
@@ -84,18 +85,25 @@ def check_length(path, samples, shortest):
         The file.
     samples : int
         At 16 kHz.
-    shortest : int
-        Samples at 16 kHz of one frame.
+    shortest, longest : float
+        Samples that the model takes, at least and at most.
 
     Raises
     ------
     InputError
-        If it gives no frame.
+        If the model does not take it.
     """
     if samples < shortest:
+        least = 1000 * shortest / SAMPLE_RATE
         raise InputError(
             f"{path} lasts {1000 * samples / SAMPLE_RATE:.0f} ms: give "
-            f"a file of at least {1000 * shortest / SAMPLE_RATE:.0f} ms."
+            f"a file of at least {least:.0f} ms."
+        )
+    if samples > longest:
+        raise InputError(
+            f"{path} lasts {samples / SAMPLE_RATE:.1f} s, but the model's "
+            f"ONNX file takes {longest / SAMPLE_RATE:.0f} s: use "
+            "ser-brain timeline, or the run itself."
         )
 
 

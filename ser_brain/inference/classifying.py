@@ -1,5 +1,6 @@
 """What every recognizer answers: batches, files, recordings."""
 
+import math
 from types import SimpleNamespace
 
 import torch
@@ -22,9 +23,11 @@ class Recognizer:
     """Classifies waveforms; a sub-class computes the posteriors.
 
     It has ``classes`` (names in the order of the posteriors), ``device``,
-    ``shortest`` (samples at 16 kHz of the shortest clip with an answer) and
-    ``posteriors(wavs, wav_lens)``.
+    ``shortest`` and ``longest`` (samples at 16 kHz of the shortest and the
+    longest clip with an answer) and ``posteriors(wavs, wav_lens)``.
     """
+
+    longest = math.inf
 
     def classify_batch(self, wavs, wav_lens=None):
         """Posteriors and labels of a padded batch.
@@ -93,7 +96,7 @@ class Recognizer:
             (25 ms), or holds NaN or infinity.
         """
         wav = read_audio(path)
-        check_length(path, len(wav), self.shortest)
+        check_length(path, len(wav), self.shortest, self.longest)
         check_values(path, wav)
         return self._classify([path], wav)
 
@@ -162,7 +165,7 @@ class Recognizer:
         for place, path in enumerate(paths):
             with faults.of(place):
                 count = header_samples(path)
-                check_length(path, count, self.shortest)
+                check_length(path, count, self.shortest, self.longest)
                 samples[place] = count
         batches = batches_by_length(samples, batch_seconds)
         records = [None] * len(paths)
@@ -211,7 +214,7 @@ class Recognizer:
         for row, place in enumerate(batch.place.tolist()):
             count = int(batch.samples[row])
             with faults.of(place):
-                check_length(paths[place], count, self.shortest)
+                check_length(paths[place], count, self.shortest, self.longest)
                 check_values(paths[place], batch.wavs[row, :count])
                 rows.append(row)
         if len(rows) == len(batch.place):

@@ -1,5 +1,6 @@
 """The emotion of new audio, by a trained run."""
 
+import math
 from functools import cached_property
 from pathlib import Path
 
@@ -126,8 +127,9 @@ class EmotionRecognizer(Recognizer, nn.Module):
 
     @cached_property
     def shortest(self):
-        """Samples at 16 kHz that give the first frame."""
-        return shortest_clip(self.encoder)
+        """Samples at 16 kHz that give the first frame at every speed."""
+        first = shortest_clip(self.encoder)
+        return math.ceil(first * max(1.0, *self.speeds))
 
     def posteriors(self, wavs, wav_lens=None):
         """Posteriors (batch, classes), the mean over the speeds.

@@ -8,6 +8,7 @@ import numpy as np
 
 from ser_brain.dataio.audio import SAMPLE_RATE
 from ser_brain.errors import InputError
+from ser_brain.recordings.turns import Turn
 
 SHORTEST_WINDOW = 0.25  # seconds
 # Less of a speaker's turn is left out, as voice activity leaves out clicks.
@@ -15,18 +16,22 @@ SHORTEST_PIECE = int(0.25 * SAMPLE_RATE)
 
 
 class Piece(NamedTuple):
-    """Speech without a pause, of one speaker.
+    """Speech without a pause, of one speaker; places are samples at 16 kHz.
 
     Arguments
     ---------
     begin, end : int
-        First sample at 16 kHz, and the one after the last.
+        First sample, and the one after the last.
+    first, last : int
+        The same with the quiet around it, for windows.
     speaker : str or None
         Name, if turns are known.
     """
 
     begin: int
     end: int
+    first: int
+    last: int
     speaker: str | None = None
 
 
@@ -34,11 +39,11 @@ class Piece(NamedTuple):
 class Layout:
     """How windows lie over a piece of speech.
 
-    A piece that is no longer than ``window`` is one window. A longer one has
-    the fewest windows of that length, evenly spaced from its beginning to its
-    end, whose starts are at most ``hop`` apart. Its time is divided into
-    equal steps of about ``hop``; the posteriors of a step are the mean over
-    the windows that hold its middle.
+    A piece, the quiet around it included, that is no longer than ``window``
+    is one window. A longer one has the fewest windows of that length, evenly
+    spaced from its beginning to its end, whose starts are at most ``hop``
+    apart. Its speech is divided into equal steps of about ``hop``; the
+    posteriors of a step are the mean over the windows that hold its middle.
 
     Arguments
     ---------
@@ -55,7 +60,7 @@ class Layout:
     Example
     -------
     >>> layout = Layout(window=4.0, hop=2.0)
-    >>> piece = Piece(0, 9 * SAMPLE_RATE)
+    >>> piece = Piece(0, 9 * SAMPLE_RATE, 0, 9 * SAMPLE_RATE)
     >>> (layout.windows(piece) / SAMPLE_RATE).round(2).tolist()
     [[0.0, 4.0], [1.67, 5.67], [3.33, 7.33], [5.0, 9.0]]
     >>> (layout.steps(piece) / SAMPLE_RATE).tolist()
@@ -80,11 +85,11 @@ class Layout:
     def windows(self, piece):
         """First and last sample of each window, shape (windows, 2)."""
         longest = int(self.window * SAMPLE_RATE)
-        spare = piece.end - piece.begin - longest
+        spare = piece.last - piece.first - longest
         if spare <= 0:
-            return np.array([[piece.begin, piece.end]])
+            return np.array([[piece.first, piece.last]])
         count = 1 + -(-spare // int(self.hop * SAMPLE_RATE))
-        starts = np.linspace(piece.begin, piece.begin + spare, count)
+        starts = np.linspace(piece.first, piece.first + spare, count)
         starts = starts.round().astype(int)
         return np.stack([starts, starts + longest], axis=1)
 
@@ -116,13 +121,17 @@ class Layout:
         return holds @ posteriors / holds.sum(axis=1, keepdims=True)
 
 
-def pieces_of(speech, turns=None):
-    """Speech, divided by speakers' turns.
+def pieces_of(speech, samples, margin, turns=None):
+    """Speech, divided by speakers' turns, and the quiet around it.
 
     Arguments
     ---------
     speech : list of (int, int)
-        Samples at 16 kHz.
+        Where somebody speaks, in samples at 16 kHz.
+    samples : int
+        Of the recording.
+    margin : int
+        Samples of quiet on either side, within the recording and the turn.
     turns : list of Turn, optional
         Speech outside of every turn is left out; where turns overlap, each
         has its own piece. Pieces of less than 0.25 s are left out.
@@ -136,22 +145,30 @@ def pieces_of(speech, turns=None):
     -------
     >>> from ser_brain.recordings.turns import Turn
     >>> turns = [Turn(0.0, 1.0, "anna"), Turn(1.0, 3.0, "ben")]
-    >>> for piece in pieces_of([(8000, 32000)], turns):
+    >>> for piece in pieces_of([(8000, 32000)], 60000, 1000, turns):
     ...     print(*piece)
-    8000 16000 anna
-    16000 32000 ben
+    8000 16000 7000 16000 anna
+    16000 32000 16000 33000 ben
     """
     if turns is None:
-        return [Piece(begin, end) for begin, end in speech]
+        turns = [Turn(0.0, samples / SAMPLE_RATE, None)]
     found, ends = [], [end for _, end in speech]
     for turn in turns:
         begins, stops = (round(t * SAMPLE_RATE) for t in turn[:2])
+        begins, stops = max(begins, 0), min(stops, samples)
         for begin, end in speech[bisect_right(ends, begins) :]:
             if begin >= stops:
                 break
-            piece = max(begin, begins), min(end, stops), turn.speaker
-            found.append(Piece(*piece))
-    return sorted(p for p in found if p.end - p.begin >= SHORTEST_PIECE)
+            piece = Piece(
+                max(begin, begins),
+                min(end, stops),
+                max(begin - margin, begins),
+                min(end + margin, stops),
+                turn.speaker,
+            )
+            found.append(piece)
+    long = [p for p in found if p.end - p.begin >= SHORTEST_PIECE]
+    return sorted(long, key=lambda piece: piece.begin)
 
 
 def cut(blocks, spans):

@@ -14,9 +14,16 @@ from ser_brain.recordings.windows import Layout, Piece, cut, pieces_of
 
 RATE = 16000
 pieces = st.builds(
-    lambda begin, size: Piece(begin, begin + size),
+    lambda first, before, size, after: Piece(
+        first + before,
+        first + before + size,
+        first,
+        first + before + size + after,
+    ),
     st.integers(0, 10**9),
+    st.integers(0, RATE // 4),
     st.integers(RATE // 4, 60 * RATE),
+    st.integers(0, RATE // 4),
 )
 layouts = st.floats(0.3, 6).flatmap(
     lambda window: st.builds(Layout, st.just(window), st.floats(0.1, window))
@@ -25,9 +32,9 @@ layouts = st.floats(0.3, 6).flatmap(
 
 @given(layouts, pieces)
 def test_windows_cover_the_piece_and_nothing_else(layout, piece):
-    """From its first sample to its last, no gap, no window beyond it."""
+    """With the quiet around it; no gap, no window beyond it."""
     begins, ends = layout.windows(piece).T
-    assert begins[0] == piece.begin and ends[-1] == piece.end
+    assert begins[0] == piece.first and ends[-1] == piece.last
     assert (np.diff(begins) <= layout.hop * RATE + 1).all()
     assert (begins[1:] <= ends[:-1]).all()
     assert (ends - begins <= layout.window * RATE).all()
@@ -47,7 +54,7 @@ def test_steps_tile_the_piece(layout, piece):
 
 def test_a_step_is_the_mean_of_its_windows():
     """Windows 0-4, 2-6 and 4-8 s, steps of 2 s."""
-    layout, piece = Layout(4.0, 2.0), Piece(0, 8 * RATE)
+    layout, piece = Layout(4.0, 2.0), Piece(0, 8 * RATE, 0, 8 * RATE)
     posteriors = np.array([[1.0, 0.0], [0.6, 0.4], [0.0, 1.0]])
     found = layout.by_step(piece, posteriors)
     np.testing.assert_allclose(found[:, 0], [1.0, 0.8, 0.3, 0.0])
@@ -81,12 +88,19 @@ def test_speech_by_turns():
         Turn(5.9, 9.0, "carl"),
     ]
     found = [
-        (one.begin / RATE, one.end / RATE, one.speaker)
-        for one in pieces_of(speech, turns)
+        (*(place / RATE for place in one[:4]), one.speaker)
+        for one in pieces_of(speech, 8 * RATE, RATE // 10, turns)
     ]
     # carl's 0.1 s is too short.
-    assert found == [(1, 2, "anna"), (3, 4, "anna"), (3.5, 5, "ben")]
-    assert pieces_of(speech) == [Piece(*span) for span in speech]
+    assert found == [
+        (1, 2, 1, 2.1, "anna"),
+        (3, 4, 2.9, 4, "anna"),
+        (3.5, 5, 3.5, 5, "ben"),
+    ]
+    assert pieces_of(speech, 6 * RATE + 9, RATE // 10) == [
+        Piece(0, 2 * RATE, 0, 33600),
+        Piece(3 * RATE, 6 * RATE, 46400, 6 * RATE + 9),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def reflected(wavs, samples, width):
             [7., 6., 5., 6., 7., 6., 5., 5.]])
     """
     places = torch.arange(-width, wavs.shape[1] + width, device=wavs.device)
-    places = places.abs().expand(len(wavs), -1)
+    places = places.abs()
     last = samples[:, None] - 1
     mirrored = (2 * last - places).clamp(min=0)
     return wavs.gather(1, torch.where(places > last, mirrored, places))

@@ -1,0 +1,48 @@
+"""``ser-brain export RUN --onnx FILE``: a trained run for other programs."""
+
+HELP = "a trained run as an ONNX file"
+
+
+def add_arguments(sub):
+    """Add the command's arguments to its own parser."""
+    sub.add_argument("run", metavar="RUN", help="a run folder, .../seed_1")
+    sub.add_argument(
+        "--onnx",
+        metavar="FILE",
+        help="the file to write (default: RUN/model.onnx)",
+    )
+    sub.add_argument(
+        "--int8",
+        action="store_true",
+        help="8-bit weights: smaller, quicker, a little less accurate",
+    )
+
+
+def run(arguments):
+    """Write the file, and say how far its posteriors are from the run's.
+
+    Raises
+    ------
+    InputError
+        If the run is bad or cannot be exported.
+    """
+    from pathlib import Path
+
+    from transformers.utils import logging
+
+    from ser_brain.inference import EmotionRecognizer
+    from ser_brain.inference.checks import CLASSIFIER
+    from ser_brain.inference.classifier import read_description
+    from ser_brain.serving.export import export_onnx
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    recognizer = EmotionRecognizer.from_run(arguments.run)
+    described = read_description(Path(arguments.run) / CLASSIFIER)
+    path = Path(arguments.onnx or Path(arguments.run, "model.onnx"))
+    difference = export_onnx(recognizer, path, arguments.int8, described)
+    print(
+        f"{path}: {path.stat().st_size / 1e6:.1f} MB; posteriors of noise "
+        f"differ by at most {difference:.1g} from the run's"
+    )
+    return 0
