@@ -11,7 +11,13 @@ EXTRAS = {
     "ray": ["ray>=2.50,<3"],
     # Models outside torch: `ser-brain export`, `predict --runtime onnx`.
     "onnx": ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.5"],
-    "serve": ["fastapi>=0.115", "uvicorn>=0.30", "prometheus-client>=0.20"],
+    "serve": [
+        "fastapi>=0.115",
+        # The files of the page /docs, which FastAPI loads from elsewhere.
+        "fastapi-offline>=1.7",
+        "uvicorn>=0.30",
+        "prometheus-client>=0.20",
+    ],
     "web": ["gradio>=5.30"],
     # Parameter-efficient fine-tuning.
     "peft": ["peft>=0.15"],
@@ -62,6 +68,8 @@ setup(
             "reporting/*.css",
             "reporting/*.yaml",
             "reporting/*.mplstyle",
+            "serving/*.md",
+            "serving/*.yaml",
         ]
     },
     python_requires=">=3.10,<3.14",

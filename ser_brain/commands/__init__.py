@@ -17,6 +17,7 @@ COMMANDS = (
     "doctor",
     "predict",
     "timeline",
+    "serve",
     "verify",
     "train",
     "baseline",

@@ -1,0 +1,113 @@
+"""``ser-brain serve MODEL``: a model behind HTTP."""
+
+import sys
+
+HELP = "a model behind HTTP: audio in, JSON out"
+
+
+def add_arguments(sub):
+    """Add the command's arguments.
+
+    Arguments
+    ---------
+    sub : argparse.ArgumentParser
+        The sub-parser of ``serve``.
+
+    Example
+    -------
+    >>> import argparse
+    >>> parser = argparse.ArgumentParser()
+    >>> add_arguments(parser)
+    >>> arguments = parser.parse_args(["model", "--port", "8080"])
+    >>> arguments.host, arguments.port
+    ('127.0.0.1', 8080)
+    """
+    sub.add_argument(
+        "model", metavar="MODEL", help="a run folder, .../seed_1, or a model"
+    )
+    sub.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (127.0.0.1, which only this machine reaches)",
+    )
+    sub.add_argument(
+        "--port", type=int, default=8000, help="port (8000); 0: a free one"
+    )
+    sub.add_argument("--device", default="cpu", help="cpu (default), cuda, …")
+    sub.add_argument(
+        "--queue",
+        type=int,
+        default=64,
+        help="most requests at once (64); more get 429",
+    )
+    sub.add_argument(
+        "--max_seconds",
+        type=float,
+        default=60.0,
+        help="longest recording (60 s); a longer one gets 422",
+    )
+    sub.add_argument(
+        "--max_megabytes",
+        type=float,
+        default=20.0,
+        help="largest file (20 MB); a larger one gets 413",
+    )
+    sub.add_argument(
+        "--batch_seconds",
+        type=float,
+        help="audio computed at once (default: 15 s on a CPU, else 120)",
+    )
+
+
+def run(arguments):
+    """Serve until SIGTERM or Ctrl-C, then answer what was accepted.
+
+    Arguments
+    ---------
+    arguments : argparse.Namespace
+        As :func:`add_arguments` asks for them.
+
+    Returns
+    -------
+    int
+        0.
+
+    Raises
+    ------
+    InputError
+        If the extra is not installed, the port is taken, or the model or an
+        option is bad.
+    """
+    from transformers.utils import logging
+
+    from ser_brain.inference import EmotionRecognizer
+    from ser_brain.serving import server
+    from ser_brain.serving.service import Service, make_app
+    from ser_brain.serving.upload import Limits
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    limits = Limits(arguments.max_seconds, arguments.max_megabytes)
+    recognizer = EmotionRecognizer.from_run(arguments.model, arguments.device)
+    with server.listen(arguments.host, arguments.port) as listener:
+        service = Service(
+            recognizer, limits, arguments.queue, arguments.batch_seconds
+        )
+        announce(arguments.model, listener)
+        server.run(make_app(service), listener)
+    print(f"stopped: {service.answered} requests were answered", flush=True)
+    return 0
+
+
+def announce(model, listener):
+    """Tell where the service is, and who reaches it."""
+    from ser_brain.serving.server import is_loopback, url
+
+    here = url(listener)
+    print(f"{model} answers at {here}/classify, described at {here}/docs")
+    print("Ctrl-C ends it when all requests are answered", flush=True)
+    if not is_loopback(listener):
+        print(
+            "warning: other machines can send requests, without a password",
+            file=sys.stderr,
+        )

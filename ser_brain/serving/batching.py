@@ -1,0 +1,164 @@
+"""One thread that classifies what is waiting, in batches of like length."""
+
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import torch
+
+from ser_brain.dataio.audio import SAMPLE_RATE
+from ser_brain.dataio.utterances import padded
+from ser_brain.inference.reading import batches_by_length, check_options
+
+
+@dataclass
+class Job:
+    """A waveform that waits for its answer."""
+
+    signal: torch.Tensor
+    future: Future = field(default_factory=Future)
+
+
+class Batcher:
+    """Classifies waveforms from any thread in one thread of its own.
+
+    It never waits for a batch to fill: it takes what has come while it was
+    computing, the oldest first, up to a budget of audio, and computes clips
+    of like length together.
+
+    Arguments
+    ---------
+    recognizer : ser_brain.inference.EmotionRecognizer
+        The model; nobody else computes with it meanwhile.
+    batch_seconds : float, optional
+        Most audio in a batch, as ``classify_files`` takes it.
+    observe : callable, optional
+        Called after each batch with its number of clips, their audio and the
+        time that it took, both in seconds.
+
+    Raises
+    ------
+    InputError
+        If ``batch_seconds`` is not above 0.
+
+    Example
+    -------
+    >>> from ser_brain.assets import folder
+    >>> from ser_brain.inference import EmotionRecognizer
+    >>> from ser_brain.lobes import load_encoder
+    >>> from ser_brain.nnet.heads import UtteranceHead
+    >>> encoder = load_encoder(folder("nano_wav2vec2"))
+    >>> head = UtteranceHead(encoder.dim, 2)
+    >>> recognizer = EmotionRecognizer(encoder, head, ["calm", "sad"])
+    >>> batcher = Batcher(recognizer)
+    >>> future = batcher.submit(torch.randn(16000))
+    >>> future.result()["duration"]
+    1.0
+    >>> batcher.close()
+    """
+
+    def __init__(self, recognizer, batch_seconds=None, observe=None):
+        device = next(recognizer.parameters()).device
+        self.recognizer = recognizer
+        self.seconds, _ = check_options(batch_seconds, 0, device)
+        self.observe = observe or (lambda *measured: None)
+        self._waiting = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(
+            target=self._work, name="inference", daemon=True
+        )
+        self._thread.start()
+
+    def submit(self, signal):
+        """Have a waveform classified.
+
+        Arguments
+        ---------
+        signal : torch.Tensor
+            Mono waveform at 16 kHz, shape (samples,), of one frame or more.
+
+        Returns
+        -------
+        concurrent.futures.Future
+            Of a dict with ``label``, ``score``, ``duration`` (in seconds) and
+            ``posteriors`` (probability by class name).
+
+        Raises
+        ------
+        RuntimeError
+            If the batcher is closed.
+        """
+        job = Job(signal)
+        with self._changed:
+            if self._closed:
+                raise RuntimeError("This batcher is closed.")
+            self._waiting.append(job)
+            self._changed.notify()
+        return job.future
+
+    def close(self):
+        """Answer what is waiting, then end the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _work(self):
+        """Until it is closed and nothing waits."""
+        while taken := self._take():
+            # Whoever asked may have given up.
+            jobs = [j for j in taken if j.future.set_running_or_notify_cancel()]
+            counts = [len(job.signal) for job in jobs]
+            for places in batches_by_length(counts, self.seconds):
+                self._answer([jobs[place] for place in places])
+
+    def _take(self):
+        """The oldest jobs, one at least, as far as the budget goes."""
+        taken, left = [], self.seconds * SAMPLE_RATE
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closed)
+            while self._waiting:
+                left -= len(self._waiting[0].signal)
+                if taken and left < 0:
+                    break
+                taken.append(self._waiting.popleft())
+        return taken
+
+    def _answer(self, jobs):
+        """Gives each job its record, or what went wrong with it."""
+        begun = time.perf_counter()
+        try:
+            records = self._records(jobs)
+        except Exception as error:
+            # The thread lives on, and one bad clip fails no other.
+            if len(jobs) == 1:
+                jobs[0].future.set_exception(error)
+                return
+            for job in jobs:
+                self._answer([job])
+            return
+        audio = sum(record["duration"] for record in records)
+        self.observe(len(jobs), audio, time.perf_counter() - begun)
+        for job, record in zip(jobs, records):
+            job.future.set_result(record)
+
+    def _records(self, jobs):
+        """The records of one padded batch."""
+        batch = padded([SimpleNamespace(signal=j.signal) for j in jobs], "cpu")
+        answers = self.recognizer.classify_batch(batch.wavs, batch.wav_lens)
+        posteriors, score, _, label = answers
+        rows = zip(batch.samples.tolist(), label, score.tolist())
+        classes = self.recognizer.classes
+        return [
+            {
+                "label": name,
+                "score": best,
+                "duration": count / SAMPLE_RATE,
+                "posteriors": dict(zip(classes, shares)),
+            }
+            for (count, name, best), shares in zip(rows, posteriors.tolist())
+        ]

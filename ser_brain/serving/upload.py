@@ -1,0 +1,166 @@
+"""Audio that strangers send: decoded within limits, or refused."""
+
+from dataclasses import dataclass
+from io import BytesIO
+
+import soundfile
+import torch
+
+from ser_brain.dataio.audio import (
+    SAMPLE_RATE,
+    UNREADABLE,
+    check_rate,
+    resampled,
+)
+from ser_brain.errors import InputError
+from ser_brain.inference.checks import check_length, check_values
+
+TOO_LARGE, NO_AUDIO, UNUSABLE = 413, 415, 422
+# Values decoded at once: a file of a thousand channels needs no more memory.
+BLOCK = 1 << 20
+
+
+class Refusal(InputError):
+    """An upload that is not classified, and why.
+
+    Arguments
+    ---------
+    status : int
+        The HTTP status.
+    sentence : str
+        What is wrong and how to correct it.
+    headers : dict, optional
+        Of the HTTP response.
+
+    Example
+    -------
+    >>> raise Refusal(415, "The body is no audio file: send a wav.")
+    Traceback (most recent call last):
+    ...
+    ser_brain.serving.upload.Refusal: The body is no audio file: send a wav.
+    """
+
+    def __init__(self, status, sentence, headers=None):
+        super().__init__(sentence)
+        self.status = status
+        self.headers = headers
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest upload that is classified.
+
+    Arguments
+    ---------
+    seconds : float
+        Of audio.
+    megabytes : float
+        Of the file, in units of 1 000 000 bytes.
+    """
+
+    seconds: float = 60.0
+    megabytes: float = 20.0
+
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            if not 0 < value < float("inf"):
+                raise InputError(
+                    f"max_{name} is {value}: give a number above 0."
+                )
+
+    @property
+    def bytes(self):
+        """Of the file."""
+        return int(self.megabytes * 1e6)
+
+    def too_large(self):
+        """The refusal of a file with more bytes."""
+        return Refusal(
+            TOO_LARGE,
+            f"The file is larger than {self.megabytes:g} MB: send a shorter "
+            "or a compressed recording.",
+        )
+
+    def too_long(self):
+        """The refusal of a file with more seconds."""
+        return Refusal(
+            UNUSABLE,
+            f"The file is longer than {self.seconds:g} s: send a part of it.",
+        )
+
+
+def decode(content, limits, encoder):
+    """A waveform as ``classify_file`` reads it, if it is within the limits.
+
+    Arguments
+    ---------
+    content : bytes
+        The file: anything soundfile opens by its content.
+    limits : Limits
+        What may be sent. The header is not trusted: decoding stops where
+        the file is too long.
+    encoder : ser_brain.lobes.encoder.Encoder
+        Of the model.
+
+    Returns
+    -------
+    torch.Tensor
+        Mono waveform at 16 kHz, float32, shape (samples,).
+
+    Raises
+    ------
+    Refusal
+        413 where the file is too large, 415 where it is no audio, 422 where
+        it is too long, too short, or holds values that are no numbers.
+
+    Example
+    -------
+    >>> from ser_brain.assets import folder
+    >>> from ser_brain.lobes import load_encoder
+    >>> encoder = load_encoder(folder("nano_wav2vec2"))
+    >>> file = BytesIO()
+    >>> soundfile.write(file, torch.zeros(8000).numpy(), 8000, format="wav")
+    >>> decode(file.getvalue(), Limits(), encoder).shape
+    torch.Size([16000])
+    >>> decode(file.getvalue(), Limits(seconds=0.5), encoder)
+    Traceback (most recent call last):
+    ...
+    ser_brain.serving.upload.Refusal: The file is longer than 0.5 s: ...
+    """
+    if len(content) > limits.bytes:
+        raise limits.too_large()
+    try:
+        signal, rate = _mono(content, limits)
+    except UNREADABLE as error:
+        # soundfile's own text names an object in memory.
+        reason = getattr(error, "error_string", str(error)).rstrip(".")
+        raise Refusal(
+            NO_AUDIO,
+            f"The file cannot be read as audio ({reason}): send one that "
+            "soundfile opens, such as wav or flac.",
+        ) from error
+    try:
+        wav = resampled(signal, rate, SAMPLE_RATE)
+        check_length("The file", len(wav), encoder)
+        check_values("The file", wav)
+    except InputError as error:
+        raise Refusal(UNUSABLE, str(error)) from error
+    return wav
+
+
+def _mono(content, limits):
+    """The mean over channels, shape (samples,), and the file's rate."""
+    with soundfile.SoundFile(BytesIO(content)) as file:
+        try:
+            check_rate("The file", file.samplerate)
+        except InputError as error:
+            raise Refusal(UNUSABLE, str(error)) from error
+        longest = limits.seconds * file.samplerate
+        blocks, count = [torch.empty(0)], 0
+        size = max(1, BLOCK // max(1, file.channels))
+        while len(block := file.read(size, "float32", always_2d=True)):
+            blocks.append(torch.from_numpy(block).mean(1))
+            count += len(block)
+            if count > longest:
+                raise limits.too_long()
+    return torch.cat(blocks), file.samplerate
