@@ -18,6 +18,7 @@ COMMANDS = (
     "predict",
     "timeline",
     "serve",
+    "push",
     "verify",
     "train",
     "baseline",
