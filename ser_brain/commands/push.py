@@ -4,21 +4,7 @@ HELP = "a model with its card, as a folder or on the Hugging Face hub"
 
 
 def add_arguments(sub):
-    """Add the command's arguments.
-
-    Arguments
-    ---------
-    sub : argparse.ArgumentParser
-        The sub-parser of ``push``.
-
-    Example
-    -------
-    >>> import argparse
-    >>> parser = argparse.ArgumentParser()
-    >>> add_arguments(parser)
-    >>> parser.parse_args(["model", "ann/ser", "--license", "mit"]).license
-    'mit'
-    """
+    """Add the command's arguments to its own parser."""
     sub.add_argument(
         "model", metavar="MODEL", help="a run folder, .../seed_1, or a model"
     )
@@ -44,16 +30,6 @@ def add_arguments(sub):
 
 def run(arguments):
     """Write or upload the model, and say where it is.
-
-    Arguments
-    ---------
-    arguments : argparse.Namespace
-        As :func:`add_arguments` asks for them.
-
-    Returns
-    -------
-    int
-        0.
 
     Raises
     ------

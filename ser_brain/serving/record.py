@@ -6,19 +6,12 @@ from pathlib import Path
 from ser_brain.inference.checks import CLASSIFIER, check_run
 from ser_brain.inference.classifier import read_description
 from ser_brain.reporting.analysis import analyse
-from ser_brain.reporting.formats import interval, percent
+from ser_brain.reporting.formats import DIVIDED, counted, interval, percent
 from ser_brain.results.outputs import read_json
 from ser_brain.results.runs import METRICS, read_run
 
 SCORES = "cross_validation.json"
 NAMES = {"UA": "UA", "WA": "WA", "macro_f1": "macro F1"}
-# How the clips were divided, by the rule that did it.
-DIVIDED = {
-    "table": "Each fold of the table",
-    "speakers": "Each speaker",
-    "groups": "Each group of speakers",
-    "clips": "Each part of the one speaker's clips",
-}
 
 
 @dataclass(frozen=True)
@@ -35,8 +28,8 @@ class Record:
         That were tested; 0 where no test is known.
     scores : dict
         Name of a score -> fraction; ``recall`` -> fraction by class.
-    over_clips, over_speakers : dict
-        The same names -> 95 % interval; empty where there is none.
+    over_clips, over_speakers : dict or None
+        The same names -> 95 % interval; None where there is none.
     chance, baseline : float or None
         UA of guessing and of the log-mel baseline.
     warnings : list of str
@@ -47,8 +40,8 @@ class Record:
     tested: str = "No test of this model is recorded."
     clips: int = 0
     scores: dict = field(default_factory=dict)
-    over_clips: dict = field(default_factory=dict)
-    over_speakers: dict = field(default_factory=dict)
+    over_clips: dict | None = None
+    over_speakers: dict | None = None
     chance: float | None = None
     baseline: float | None = None
     warnings: list = field(default_factory=list)
@@ -88,7 +81,7 @@ class Record:
 def _interval(found, *keys):
     """An interval as text; a dash where there is none."""
     for key in keys:
-        found = found.get(key, {})
+        found = (found or {}).get(key)
     return interval(found) if found else "–"
 
 
@@ -125,14 +118,14 @@ def _of_table(description, found):
     intervals = found["intervals"]
     return Record(
         description,
-        f"{DIVIDED[found['folds_by']]} was tested by a model trained on the "
+        f"{DIVIDED[found['folds_by']].capitalize()} was tested by a model trained on the "
         f"others ({len(found['folds'])} folds, {found['clips']} clips, "
-        f"{_counted(found['speakers'], 'speaker')}); this model was trained "
+        f"{counted(found['speakers'], 'speaker')}); this model was trained "
         "on all of them.",
         found["clips"],
         {name: found[name] for name in (*NAMES, "recall")},
         intervals["clips"],
-        intervals["speakers"] or {},
+        intervals["speakers"],
         found["chance"],
         found["baseline_UA"],
         found["warnings"],
@@ -144,18 +137,16 @@ def _of_run(description, run):
     analysis = analyse([run], [], [])
     procedure = analysis.procedures[0]
     speakers = procedure.clips["speaker"].nunique()
-    several = speakers > 1
+    by_speaker = procedure.by_speaker if speakers > 1 else None
     count = run.metrics["n"]
     return Record(
         description,
-        f"Fold {run.fold} ({count} clips, {_counted(speakers, 'speaker')}) "
+        f"Fold {run.fold} ({count} clips, {counted(speakers, 'speaker')}) "
         "was tested by this model, which was trained on the other folds.",
         count,
         {name: run.metrics[name] for name in (*NAMES, "recall")},
         _by_name(procedure.by_clip, analysis.classes),
-        _by_name(procedure.by_speaker, analysis.classes)
-        if speakers > 1
-        else {},
+        by_speaker and _by_name(by_speaker, analysis.classes),
         analysis.chance,
     )
 
@@ -166,8 +157,3 @@ def _by_name(found, classes):
     recalls = dict(zip(classes, zip(lows.tolist(), highs.tolist())))
     scores = {name: tuple(map(float, found[name])) for name in NAMES}
     return {**scores, "recall": recalls}
-
-
-def _counted(number, name):
-    """A number with its noun."""
-    return f"{number} {name}" if number == 1 else f"{number} {name}s"
