@@ -20,6 +20,7 @@ COMMANDS = (
     "serve",
     "states",
     "export",
+    "push",
     "verify",
     "train",
     "baseline",

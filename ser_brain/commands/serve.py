@@ -6,22 +6,7 @@ HELP = "a model behind HTTP: audio in, JSON out"
 
 
 def add_arguments(sub):
-    """Add the command's arguments.
-
-    Arguments
-    ---------
-    sub : argparse.ArgumentParser
-        The sub-parser of ``serve``.
-
-    Example
-    -------
-    >>> import argparse
-    >>> parser = argparse.ArgumentParser()
-    >>> add_arguments(parser)
-    >>> arguments = parser.parse_args(["model", "--port", "8080"])
-    >>> arguments.host, arguments.port
-    ('127.0.0.1', 8080)
-    """
+    """Add the command's arguments to its own parser."""
     sub.add_argument(
         "model", metavar="MODEL", help="a run folder, .../seed_1, or a model"
     )
@@ -62,16 +47,6 @@ def add_arguments(sub):
 def run(arguments):
     """Serve until SIGTERM or Ctrl-C, then answer what was accepted.
 
-    Arguments
-    ---------
-    arguments : argparse.Namespace
-        As :func:`add_arguments` asks for them.
-
-    Returns
-    -------
-    int
-        0.
-
     Raises
     ------
     InputError
@@ -81,7 +56,7 @@ def run(arguments):
     from transformers.utils import logging
 
     from ser_brain.inference import EmotionRecognizer
-    from ser_brain.serving import server
+    from ser_brain.serving import address, server
     from ser_brain.serving.service import Service, make_app
     from ser_brain.serving.upload import Limits
 
@@ -89,7 +64,7 @@ def run(arguments):
     logging.set_verbosity_error()
     limits = Limits(arguments.max_seconds, arguments.max_megabytes)
     recognizer = EmotionRecognizer.from_run(arguments.model, arguments.device)
-    with server.listen(arguments.host, arguments.port) as listener:
+    with address.listen(arguments.host, arguments.port) as listener:
         service = Service(
             recognizer, limits, arguments.queue, arguments.batch_seconds
         )
@@ -101,7 +76,7 @@ def run(arguments):
 
 def announce(model, listener):
     """Tell where the service is, and who reaches it."""
-    from ser_brain.serving.server import is_loopback, url
+    from ser_brain.serving.address import is_loopback, url
 
     here = url(listener)
     print(f"{model} answers at {here}/classify, described at {here}/docs")

@@ -7,19 +7,13 @@ from contextlib import redirect_stderr
 from pathlib import Path
 
 from ser_brain.errors import InputError
+from ser_brain.reporting.formats import DIVIDED, counted
 
 HELP = "a table of labelled clips to a cross-validated model"
 TAKES_SETTINGS = True
 INTERRUPTED = 130
 # What the command itself decides of each run.
 OWN = ("--manifest", "--fold", "--fold_by", "--results", "--data_folder")
-# How the clips were divided, by the rule that did it.
-DIVIDED = {
-    "table": "each fold of the table",
-    "speakers": "each speaker",
-    "groups": "each group of speakers",
-    "clips": "each part of one speaker's clips",
-}
 
 
 def add_arguments(sub):
@@ -151,7 +145,7 @@ def summary(scores, output):
         Lines of text.
     """
     clips, speakers = (scores["intervals"][n] for n in ("clips", "speakers"))
-    head = f"{scores['clips']} clips, {_counted(scores['speakers'], 'speaker')}"
+    head = f"{scores['clips']} clips, {counted(scores['speakers'], 'speaker')}"
     lines = [
         f"{head}: {DIVIDED[scores['folds_by']]} was tested by a model trained "
         f"on the others ({len(scores['folds'])} folds).",
@@ -172,11 +166,6 @@ def summary(scores, output):
         f"use it  ser-brain predict {shlex.quote(str(output))} a.wav",
     ]
     return "\n".join(lines)
-
-
-def _counted(number, name):
-    """A number with its noun."""
-    return f"{number} {name}" if number == 1 else f"{number} {name}s"
 
 
 def _row(name, *cells):

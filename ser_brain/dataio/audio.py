@@ -1,6 +1,7 @@
 """Audio files to mono waveforms at 16 kHz."""
 
 import logging
+import math
 from pathlib import Path
 
 import soundfile
@@ -171,7 +172,7 @@ def read_audio(path, sample_rate=SAMPLE_RATE):
     try:
         with soundfile.SoundFile(path) as file:
             rate = file.samplerate
-            signal = _decoded(file)
+            signal = decoded(file)
             fault = cut_short(file, len(signal))
     except UNREADABLE as error:
         raise InputError(
@@ -186,22 +187,44 @@ def read_audio(path, sample_rate=SAMPLE_RATE):
     return resampled(signal, rate, sample_rate)
 
 
-def _decoded(file):
-    """The mean over channels of all that can be decoded."""
+def decoded(file, longest=math.inf):
+    """The mean over channels of all that can be decoded.
+
+    Arguments
+    ---------
+    file : soundfile.SoundFile
+        Open for reading, at its beginning.
+    longest : float
+        Samples of a channel; of a longer file no more than another block is
+        read.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape (samples,), float32, at the file's own rate.
+
+    Raises
+    ------
+    soundfile.LibsndfileError
+        If nothing can be decoded.
+    """
     try:
-        return _mono(file, BLOCK)
+        return _mono(file, max(1, BLOCK // file.channels), longest)
     except soundfile.LibsndfileError:
         # A cut FLAC ends in an error, and the block that met it is lost.
         file.seek(0)
-        return _mono(file, SMALL_BLOCK, skips=True)
+        return _mono(file, SMALL_BLOCK, longest, skips=True)
 
 
-def _mono(file, size, skips=False):
+def _mono(file, size, longest, skips=False):
     """The mean over channels, read in blocks; perhaps up to a fault."""
-    parts = [torch.zeros(0)]
+    parts, count = [torch.zeros(0)], 0
     try:
         for block in blocks(file, size):
             parts.append(torch.from_numpy(block).mean(1))
+            count += len(block)
+            if count > longest:
+                break
     except soundfile.LibsndfileError:
         if not skips or len(parts) == 1:
             raise

@@ -12,6 +12,7 @@ from ser_brain.errors import InputError
 from ser_brain.inference.checks import CLASSIFIER, check_run, shortest_clip
 from ser_brain.inference.classifier import load_classifier
 from ser_brain.inference.classifying import Recognizer
+from ser_brain.inference.hub import fetched
 from ser_brain.inference.reading import windows
 from ser_brain.nnet.layer_heads import LayerHead
 from ser_brain.nnet.lengths import sample_counts
@@ -119,6 +120,38 @@ class EmotionRecognizer(Recognizer, nn.Module):
                 f"The device {device} cannot be used ({error}): choose "
                 "another one, such as cpu."
             ) from error
+
+    @classmethod
+    def from_hub(cls, source, revision=None, device="cpu"):
+        """Load what ``ser-brain push`` made; nothing in it is executed.
+
+        Arguments
+        ---------
+        source : str or pathlib.Path
+            A hub repository, ``owner/name``, or a local folder.
+        revision : str, optional
+            Branch, tag or commit of a repository.
+        device : str or torch.device
+            Where to compute.
+
+        Returns
+        -------
+        EmotionRecognizer
+            As :meth:`from_run`.
+
+        Raises
+        ------
+        InputError
+            As :meth:`from_run`, and if the hub does not give the repository.
+
+        Example
+        -------
+        >>> EmotionRecognizer.from_hub("/nowhere")
+        Traceback (most recent call last):
+        ...
+        ser_brain.errors.InputError: /nowhere is neither a folder nor ...
+        """
+        return cls.from_run(fetched(source, revision), device)
 
     @property
     def device(self):

@@ -3,6 +3,24 @@
 import statistics
 
 NOTHING = "–"
+# How a cross-validation divided the clips, by the rule that did it.
+DIVIDED = {
+    "table": "each fold of the table",
+    "speakers": "each speaker",
+    "groups": "each group of speakers",
+    "clips": "each part of one speaker's clips",
+}
+
+
+def counted(number, name):
+    """A number with its noun.
+
+    Example
+    -------
+    >>> counted(1, "clip"), counted(2, "clip")
+    ('1 clip', '2 clips')
+    """
+    return f"{number} {name}" if number == 1 else f"{number} {name}s"
 
 
 def shown(value, deviation=None, decimals=1, empty=NOTHING):

@@ -61,9 +61,8 @@ class Batcher:
     """
 
     def __init__(self, recognizer, batch_seconds=None, observe=None):
-        device = next(recognizer.parameters()).device
         self.recognizer = recognizer
-        self.seconds, _ = check_options(batch_seconds, 0, device)
+        self.seconds, _ = check_options(batch_seconds, 0, recognizer.device)
         self.observe = observe or (lambda *measured: None)
         self._waiting = deque()
         self._changed = threading.Condition()

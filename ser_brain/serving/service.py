@@ -146,7 +146,7 @@ class Service:
         try:
             content = await read_body(request, self.limits)
             signal = await run_in_threadpool(
-                decode, content, self.limits, self.recognizer.encoder
+                decode, content, self.limits, self.recognizer.shortest
             )
             del content
             return await self._answer(signal)

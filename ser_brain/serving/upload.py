@@ -4,20 +4,18 @@ from dataclasses import dataclass
 from io import BytesIO
 
 import soundfile
-import torch
 
 from ser_brain.dataio.audio import (
     SAMPLE_RATE,
     UNREADABLE,
     check_rate,
+    decoded,
     resampled,
 )
 from ser_brain.errors import InputError
 from ser_brain.inference.checks import check_length, check_values
 
 TOO_LARGE, NO_AUDIO, UNUSABLE = 413, 415, 422
-# Values decoded at once: a file of a thousand channels needs no more memory.
-BLOCK = 1 << 20
 
 
 class Refusal(InputError):
@@ -89,7 +87,7 @@ class Limits:
         )
 
 
-def decode(content, limits, encoder):
+def decode(content, limits, shortest):
     """A waveform as ``classify_file`` reads it, if it is within the limits.
 
     Arguments
@@ -99,8 +97,8 @@ def decode(content, limits, encoder):
     limits : Limits
         What may be sent. The header is not trusted: decoding stops where
         the file is too long.
-    encoder : ser_brain.lobes.encoder.Encoder
-        Of the model.
+    shortest : int
+        Samples at 16 kHz that the model needs.
 
     Returns
     -------
@@ -115,14 +113,12 @@ def decode(content, limits, encoder):
 
     Example
     -------
-    >>> from ser_brain.assets import folder
-    >>> from ser_brain.lobes import load_encoder
-    >>> encoder = load_encoder(folder("nano_wav2vec2"))
+    >>> import numpy
     >>> file = BytesIO()
-    >>> soundfile.write(file, torch.zeros(8000).numpy(), 8000, format="wav")
-    >>> decode(file.getvalue(), Limits(), encoder).shape
+    >>> soundfile.write(file, numpy.zeros(8000), 8000, format="wav")
+    >>> decode(file.getvalue(), Limits(), shortest=400).shape
     torch.Size([16000])
-    >>> decode(file.getvalue(), Limits(seconds=0.5), encoder)
+    >>> decode(file.getvalue(), Limits(seconds=0.5), shortest=400)
     Traceback (most recent call last):
     ...
     ser_brain.serving.upload.Refusal: The file is longer than 0.5 s: ...
@@ -140,8 +136,9 @@ def decode(content, limits, encoder):
             "soundfile opens, such as wav or flac.",
         ) from error
     try:
+        check_rate("The file", rate)
         wav = resampled(signal, rate, SAMPLE_RATE)
-        check_length("The file", len(wav), encoder)
+        check_length("The file", len(wav), shortest)
         check_values("The file", wav)
     except InputError as error:
         raise Refusal(UNUSABLE, str(error)) from error
@@ -151,16 +148,9 @@ def decode(content, limits, encoder):
 def _mono(content, limits):
     """The mean over channels, shape (samples,), and the file's rate."""
     with soundfile.SoundFile(BytesIO(content)) as file:
-        try:
-            check_rate("The file", file.samplerate)
-        except InputError as error:
-            raise Refusal(UNUSABLE, str(error)) from error
-        longest = limits.seconds * file.samplerate
-        blocks, count = [torch.empty(0)], 0
-        size = max(1, BLOCK // max(1, file.channels))
-        while len(block := file.read(size, "float32", always_2d=True)):
-            blocks.append(torch.from_numpy(block).mean(1))
-            count += len(block)
-            if count > longest:
-                raise limits.too_long()
-    return torch.cat(blocks), file.samplerate
+        rate = file.samplerate
+        longest = limits.seconds * rate
+        signal = decoded(file, longest)
+    if len(signal) > longest:
+        raise limits.too_long()
+    return signal, rate

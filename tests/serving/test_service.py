@@ -21,7 +21,7 @@ from fastapi.testclient import TestClient
 from ser_brain import cli
 from ser_brain.errors import InputError
 from ser_brain.inference import EmotionRecognizer
-from ser_brain.serving.server import is_loopback, listen, url
+from ser_brain.serving.address import is_loopback, listen, url
 from ser_brain.serving.service import Service, make_app
 from ser_brain.serving.upload import Limits
 

@@ -12,9 +12,10 @@ from hypothesis import (
     strategies as st,
 )
 
+from ser_brain.corpora.audio import BLOCK
 from ser_brain.dataio.audio import read_audio
 from ser_brain.errors import InputError
-from ser_brain.serving.upload import BLOCK, Limits, Refusal, decode
+from ser_brain.serving.upload import Limits, Refusal, decode
 
 
 @pytest.mark.parametrize(
@@ -33,17 +34,17 @@ def test_the_waveform_is_that_of_the_file(
 ):
     content = audio(seconds, rate, channels, ending)
     (tmp_path / "a").write_bytes(content)
-    found = decode(content, Limits(), recognizer.encoder)
+    found = decode(content, Limits(), recognizer.shortest)
     expected = read_audio(tmp_path / "a")
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
 
 
 def test_a_file_of_several_blocks(recognizer, audio, tmp_path):
     """More values than are decoded at once."""
-    content = audio(2, 8000, 100)
-    assert 2 * 8000 * 100 > BLOCK
+    content = audio(2, 8000, 40)
+    assert 2 * 8000 * 40 > 2 * BLOCK
     (tmp_path / "a").write_bytes(content)
-    found = decode(content, Limits(), recognizer.encoder)
+    found = decode(content, Limits(), recognizer.shortest)
     expected = read_audio(tmp_path / "a")
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
 
@@ -58,7 +59,7 @@ def written(samples, rate=16000, **options):
 def refusal(content, recognizer, **limits):
     """Status and sentence."""
     with pytest.raises(Refusal) as caught:
-        decode(content, Limits(**limits), recognizer.encoder)
+        decode(content, Limits(**limits), recognizer.shortest)
     sentence = str(caught.value)
     assert "\n" not in sentence and " at 0x" not in sentence
     return caught.value.status, sentence
@@ -68,8 +69,16 @@ def test_what_is_no_audio(recognizer, audio):
     for content in (b"", b"\0", b"hello" * 100, bytes(range(256)) * 9):
         status, sentence = refusal(content, recognizer)
         assert status == 415 and "wav or flac" in sentence
-    cut = audio(ending="flac")[:40]
-    assert refusal(cut, recognizer)[0] in (415, 422)
+    assert refusal(audio(ending="flac")[:40], recognizer)[0] == 415
+
+
+def test_a_file_that_is_cut_short(recognizer, audio, tmp_path):
+    """What is there is classified, as classify_file does."""
+    content = audio(3, ending="flac")
+    (tmp_path / "a").write_bytes(content[: len(content) // 2])
+    found = decode(content[: len(content) // 2], Limits(), recognizer.shortest)
+    assert 0.5 * 16000 < len(found) < 2.5 * 16000
+    torch.testing.assert_close(found, read_audio(tmp_path / "a"))
 
 
 def test_what_is_no_speech(recognizer):
@@ -89,7 +98,7 @@ def test_limits(recognizer, audio):
     assert status == 413 and "0.05 MB" in sentence
     status, sentence = refusal(content, recognizer, seconds=1.9)
     assert status == 422 and "1.9 s" in sentence
-    assert len(decode(content, Limits(2, 0.07), recognizer.encoder)) == 32000
+    assert len(decode(content, Limits(2, 0.07), recognizer.shortest)) == 32000
 
 
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
@@ -111,7 +120,7 @@ def test_any_bytes_are_decoded_or_refused(recognizer, audio, ending, changes):
     for place, value in changes:
         content[place % len(content)] = value
     try:
-        wav = decode(bytes(content), Limits(seconds=5), recognizer.encoder)
+        wav = decode(bytes(content), Limits(seconds=5), recognizer.shortest)
     except Refusal:
         return
     assert wav.isfinite().all() and len(wav) <= 5 * 16000 + 1

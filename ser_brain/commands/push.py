@@ -1,0 +1,61 @@
+"""``ser-brain push MODEL TARGET``: a model for others, with its card."""
+
+HELP = "a model with its card, as a folder or on the Hugging Face hub"
+
+
+def add_arguments(sub):
+    """Add the command's arguments to its own parser."""
+    sub.add_argument(
+        "model", metavar="MODEL", help="a run folder, .../seed_1, or a model"
+    )
+    sub.add_argument(
+        "target",
+        metavar="TARGET",
+        help="owner/name on the hub, or a new folder (./folder)",
+    )
+    sub.add_argument(
+        "--public",
+        action="store_true",
+        help="a new repository can be read by everybody (else private)",
+    )
+    sub.add_argument(
+        "--license", help="of the weights, as the hub names it: cc-by-nc-4.0"
+    )
+    sub.add_argument(
+        "--data_license",
+        metavar="TEXT",
+        help="a sentence for the card on the licence of the training data",
+    )
+
+
+def run(arguments):
+    """Write or upload the model, and say where it is.
+
+    Raises
+    ------
+    InputError
+        If the model is not whole, the folder is there already, or the hub
+        does not take it.
+    """
+    from transformers.utils import logging
+
+    from ser_brain.serving import hub
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    licences = {
+        "license": arguments.license,
+        "data_license": arguments.data_license,
+    }
+    target = place = arguments.target
+    if hub.is_hub_name(target):
+        place, reason = hub.push(
+            arguments.model, target, arguments.public, **licences
+        )
+    else:
+        reason = hub.write_folder(arguments.model, target, **licences)
+    print(f"pushed  {place}")
+    print(f"use it  EmotionRecognizer.from_hub({target!r})")
+    if reason is not None:
+        print(f"note    transformers' pipeline cannot load it: {reason}")
+    return 0

@@ -1,0 +1,171 @@
+"""A model as a folder for others, here or on the Hugging Face hub."""
+
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HFValidationError, LocalTokenNotFoundError
+
+from ser_brain.errors import InputError
+from ser_brain.files import write_atomically
+from ser_brain.inference import EmotionRecognizer
+from ser_brain.inference.checks import CLASSIFIER
+from ser_brain.inference.hub import fetched
+from ser_brain.serving.card import model_card
+from ser_brain.serving.record import read_record
+from ser_brain.serving.sequence_classifier import obstacle, sequence_classifier
+
+HYPERPARAMS = Path(__file__).with_name("hyperparams.yaml")
+HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+# All that a pushed folder can hold.
+PUSHED = ("README.md", "hyperparams.yaml", "*.json", "*.safetensors")
+
+
+def is_hub_name(target):
+    """Whether a word is a hub repository, and not a folder.
+
+    It is one if it has the form ``owner/name`` and there is no folder
+    ``owner`` here.
+
+    Arguments
+    ---------
+    target : str
+        As given on a command line.
+
+    Returns
+    -------
+    bool
+
+    Example
+    -------
+    >>> [is_hub_name(name) for name in ("ann/ser", "./ann/ser", "ser", "/a/b")]
+    [True, False, False, False]
+    """
+    matches = HUB_NAME.fullmatch(target) is not None
+    return matches and not Path(target).parent.is_dir()
+
+
+def write_folder(model, folder, source=None, license=None, data_license=None):
+    """Write a model as the hub has it.
+
+    Arguments
+    ---------
+    model : str or Path
+        What ``ser-brain train`` left, or a run folder.
+    folder : str or Path
+        To be made; a reader finds it whole or not at all.
+    source : str, optional
+        What the card calls it: ``owner/name``; else the folder's name.
+    license, data_license : str, optional
+        See :func:`ser_brain.serving.card.model_card`.
+
+    Returns
+    -------
+    str or None
+        Why transformers alone cannot load it, if it cannot.
+
+    Raises
+    ------
+    InputError
+        If the model is not whole, or the folder is there already, or it
+        cannot be written.
+    """
+    folder = Path(folder)
+    if folder.exists():
+        raise InputError(
+            f"{folder} is there already: give a new folder, or remove it."
+        )
+    recognizer = EmotionRecognizer.from_run(model)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            dir=folder.parent, prefix=f".{folder.name}."
+        ) as scratch:
+            beside = Path(scratch, "model")
+            reason = _write(
+                Path(model),
+                beside,
+                recognizer,
+                source or folder.name,
+                license,
+                data_license,
+            )
+            beside.rename(folder)
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be written ({error.strerror or error}): free "
+            "some space or choose another folder."
+        ) from error
+    return reason
+
+
+def _write(model, folder, recognizer, source, license, data_license):
+    """All files; why there are none for transformers."""
+    record = read_record(model)
+    for name in ["classifier.json", *record.description["files"]]:
+        target = folder / CLASSIFIER / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(model / CLASSIFIER / name, target)
+    # A copy that came out wrong is found here, not by its first user.
+    fetched(folder)
+    shutil.copyfile(HYPERPARAMS, folder / HYPERPARAMS.name)
+    reason = obstacle(recognizer)
+    if reason is None:
+        for part in sequence_classifier(recognizer):
+            part.save_pretrained(folder)
+    card = model_card(
+        record, recognizer.encoder, source, reason, license, data_license
+    )
+    write_atomically(folder / "README.md", card)
+    return reason
+
+
+def push(model, name, public=False, license=None, data_license=None):
+    """Upload a model to the hub.
+
+    Arguments
+    ---------
+    model : str or Path
+        What ``ser-brain train`` left, or a run folder.
+    name : str
+        ``owner/name``; the repository is made if there is none.
+    public : bool
+        Whether everybody may read a repository that is made.
+    license, data_license : str, optional
+        See :func:`ser_brain.serving.card.model_card`.
+
+    Returns
+    -------
+    url : str
+        The commit.
+    reason : str or None
+        Why transformers alone cannot load it, if it cannot.
+
+    Raises
+    ------
+    InputError
+        If the model is not whole, or the hub does not take it.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch, "model")
+        reason = write_folder(model, folder, name, license, data_license)
+        try:
+            api = HfApi(library_name="ser_brain")
+            api.create_repo(name, private=not public, exist_ok=True)
+            commit = api.upload_folder(
+                repo_id=name,
+                folder_path=folder,
+                allow_patterns=list(PUSHED),
+                # What an earlier push left and this one has not.
+                delete_patterns=list(PUSHED),
+                commit_message="Model, card and checksums",
+            )
+        except (OSError, HFValidationError, LocalTokenNotFoundError) as error:
+            cause = str(error).split("\n")[0]
+            raise InputError(
+                f"{name} cannot be written on the hub ({cause}): check the "
+                "name and the connection, and log in with hf auth login."
+            ) from error
+    return commit.commit_url, reason
