@@ -20,17 +20,20 @@ class UtteranceBrain(ObjectiveBrain):
 
     Modules: encoder (``lobes.encoder.Encoder``), head (``UtteranceHead``).
     More in ``hparams``: class_weights, augment (a ``speechbrain.augment``
-    Augmenter or None), lr_decay (``nnet.layer_rates``).
+    Augmenter or None), lr_decay and head_lr_factor (``nnet.layer_rates``).
     """
 
     def init_optimizers(self):
-        """One learning rate, or one for each layer where they differ."""
+        """One learning rate, or groups of parameters where rates differ."""
         decay = getattr(self.hparams, "lr_decay", 1.0)
-        if decay == 1:
+        factor = getattr(self.hparams, "head_lr_factor", 1.0)
+        if decay == factor == 1:
             super().init_optimizers()
             return
         try:
-            groups = layer_groups(self.modules, self.bare("encoder"), decay)
+            groups = layer_groups(
+                self.modules, self.bare("encoder"), decay, factor
+            )
         except ValueError as error:
             raise InputError(f"--{error}") from error
         self.optimizer = self.opt_class(groups)

@@ -11,7 +11,7 @@ from ser_brain.evaluation.ratings import rating_scores
 from ser_brain.experiment.chain import classifier_stage
 from ser_brain.experiment.probe import start_from_ridge
 from ser_brain.experiment.stages import mean_posteriors
-from ser_brain.experiment.training import adapters, fit, throughput
+from ser_brain.experiment.training import fit, throughput, what_learns
 from ser_brain.files import write_atomically
 from ser_brain.inference.checks import check_finite
 from ser_brain.inference.rater import save_rater
@@ -48,7 +48,7 @@ def rate(experiment, brain_class, section):
         mean, scale = wanted.mean(0), wanted.std(0).clip(min=1e-5)
         if built["head_start"] == "probe":
             start_from_ridge(experiment, built, fold.train, mean, scale)
-        learning = adapters(built)
+        learning = what_learns(built)
         brain = fit(
             brain_class,
             experiment,

@@ -33,11 +33,11 @@ from ser_brain.experiment.results import write_results
 from ser_brain.experiment.state_frames import states_encoder, write_states
 from ser_brain.experiment.states_head import save_states_head, states_accuracy
 from ser_brain.experiment.training import (
-    adapters,
     check_dim,
     class_weights,
     fit,
     throughput,
+    what_learns,
 )
 from ser_brain.files import write_atomically
 from ser_brain.inference.checks import check_finite
@@ -292,7 +292,7 @@ def fine_tune(experiment, brain_class, section, adapted=None):
         if built["head_start"] == "probe":
             check_dim(experiment, built["modules"]["encoder"], stage)
             start_from_probe(experiment, built, fold.train)
-        learning = adapters(built)
+        learning = what_learns(built)
         brain = fit(
             brain_class,
             experiment,

@@ -10,6 +10,7 @@ from ser_brain.errors import InputError
 from ser_brain.experiment.checkpoints import WholeCheckpointer
 from ser_brain.experiment.front_end import front_end
 from ser_brain.lobes.adapters import add_adapters
+from ser_brain.nnet.layer_rates import train_last_layers
 from ser_brain.nnet.losses import inverse_frequency_weights
 from ser_brain.stopping import STOPPING
 
@@ -170,8 +171,8 @@ def fit(brain_class, experiment, section, stage, ids, valid=None, **more):
     return brain
 
 
-def adapters(section):
-    """Puts adapters into the encoder where the settings ask for them.
+def what_learns(section):
+    """Freezes a part of the encoder, or adds adapters, as the settings ask.
 
     Returns
     -------
@@ -179,14 +180,30 @@ def adapters(section):
         For the stage's record: how many weights of the encoder learn; empty
         where all of them do.
     """
-    if section["peft"] is None:
+    encoder = section["modules"]["encoder"]
+    layers, peft = section.get("trained_layers"), section["peft"]
+    if layers is None and peft is None:
         return {}
+    if layers is not None and peft is not None:
+        raise InputError(
+            f"--trained_layers {layers} and --peft exclude each other: peft "
+            "freezes the whole encoder by itself."
+        )
     try:
-        learning = add_adapters(section["modules"]["encoder"], section["peft"])
+        if peft is None:
+            train_last_layers(encoder, layers)
+        else:
+            add_adapters(encoder, peft)
     except ValueError as error:
-        raise InputError(f"--peft cannot be used: {error}") from error
-    logger.info(f"{learning} weights of the encoder learn, in adapters.")
-    return {"adapter_weights": learning}
+        setting = "trained_layers" if peft is None else "peft"
+        raise InputError(f"--{setting} cannot be used: {error}") from error
+    learning = sum(
+        weight.numel()
+        for weight in encoder.parameters()
+        if weight.requires_grad
+    )
+    logger.info(f"{learning} weights of the encoder learn.")
+    return {"learning_weights": learning}
 
 
 def throughput(brain):

@@ -1,14 +1,54 @@
-"""Layer-wise learning rates: what lies deeper changes more slowly."""
+"""Which layers of an encoder learn, and how fast."""
+
+import math
 
 
-def layer_groups(modules, encoder, decay):
-    r"""Parameters in groups whose rates fall from the head downwards.
+def train_last_layers(encoder, count):
+    """Freezes an encoder except for its last layers.
+
+    Arguments
+    ---------
+    encoder : ser_brain.lobes.encoder.Encoder
+        It is changed in place; its layers are in ``layer_stack``.
+    count : int
+        How many of the last layers go on learning.
+
+    Raises
+    ------
+    ValueError
+        If the encoder does not have so many layers.
+
+    Example
+    -------
+    >>> import torch
+    >>> encoder = torch.nn.Module()
+    >>> encoder.layer_stack = torch.nn.ModuleList(
+    ...     torch.nn.Linear(1, 1, bias=False) for _ in range(3)
+    ... )
+    >>> train_last_layers(encoder, 1)
+    >>> [weight.requires_grad for weight in encoder.parameters()]
+    [False, False, True]
+    """
+    layers = list(encoder.layer_stack)
+    if type(count) is not int or not 1 <= count <= len(layers):
+        raise ValueError(
+            f"{count} of the encoder's {len(layers)} layers cannot learn: "
+            f"give a number from 1 to {len(layers)}, or null for the whole "
+            "encoder."
+        )
+    encoder.requires_grad_(False)
+    for layer in layers[-count:]:
+        layer.requires_grad_(True)
+
+
+def layer_groups(modules, encoder, decay, head_factor=1.0):
+    r"""Parameters in groups whose rates fall from the top downwards.
 
     .. math:: \mathrm{lr}_l = \mathrm{lr} \cdot \mathrm{decay}^{L + 1 - l}
 
-    for layer l of L, counted from 1 upwards. Everything outside of the
-    encoder, the head, has the whole rate; what lies below the encoder's
-    first layer and learns is taken for layer 0.
+    for layer l of L, counted from 1 upwards; what lies below the encoder's
+    first layer and learns is taken for layer 0. Everything outside of the
+    encoder, the head, has the rate itself times ``head_factor``.
 
     Arguments
     ---------
@@ -18,6 +58,8 @@ def layer_groups(modules, encoder, decay):
         A part of it, with its layers in ``layer_stack``.
     decay : float
         Above 0 and at most 1.
+    head_factor : float
+        The head's rate, as a multiple of the learning rate; above 0.
 
     Returns
     -------
@@ -29,7 +71,7 @@ def layer_groups(modules, encoder, decay):
     Raises
     ------
     ValueError
-        If the decay is out of range.
+        If the decay or the factor is out of range.
 
     Example
     -------
@@ -47,6 +89,11 @@ def layer_groups(modules, encoder, decay):
             f"lr_decay is {decay}: give a number above 0 and at most 1, "
             "where 1 is the same learning rate for every layer."
         )
+    if not 0 < head_factor < math.inf:
+        raise ValueError(
+            f"head_lr_factor is {head_factor}: give a number above 0, where "
+            "1 is the encoder's learning rate for the head, too."
+        )
     layers = list(encoder.layer_stack)
     level = {id(weight): 0 for weight in encoder.parameters()}
     for number, layer in enumerate(layers, 1):
@@ -57,7 +104,7 @@ def layer_groups(modules, encoder, decay):
         if weight.requires_grad:
             groups.setdefault(level.get(id(weight), top), []).append(weight)
     head = groups.pop(top, [])
-    return [{"params": head, "scale": 1.0}] + [
+    return [{"params": head, "scale": head_factor}] + [
         {"params": groups[number], "scale": decay ** (top - number)}
         for number in sorted(groups)
     ]

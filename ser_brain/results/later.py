@@ -12,6 +12,8 @@ LATER = {
     "soft_top": 1,
     "soft_temperature": 1.0,
     "lr_decay": 1.0,
+    "head_lr_factor": 1.0,
+    "trained_layers": None,
     "peft": None,
     "test_manifest": None,
     "labels": None,

@@ -132,7 +132,7 @@ def test_low_rank_adapters_are_merged_into_what_is_saved(run, tmp_path, models):
     got = run("SAVEE", "train_vft", variant="lora", lr=0.01)
     folder = finished(got, tmp_path / "results", "vft", "nano-lora")
     # 2 layers, 2 maps of 32 x 32, rank 8.
-    assert done(folder, "classifier")["adapter_weights"] == 2 * 2 * 2 * 8 * 32
+    assert done(folder, "classifier")["learning_weights"] == 2 * 2 * 2 * 8 * 32
     before = load_encoder(models.w2).model.encoder.layers[1]
     recognizer = EmotionRecognizer.from_run(folder)
     after = recognizer.encoder.model.encoder.layers[1]
