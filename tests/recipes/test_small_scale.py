@@ -2,9 +2,10 @@
 
 import json
 
+import torch
 from recipe_runs import AUDIO, run_folder, run_script, script
 
-from ser_brain import cli
+from ser_brain import assets, cli
 from ser_brain.inference import EmotionRecognizer
 from ser_brain.lobes.whisper import Whisper
 
@@ -21,6 +22,13 @@ def test_v_ft_trains_whisper_and_predict_reads_it(
     assert (metrics["scale"], metrics["n"]) == ("small", 8)
     recognizer = EmotionRecognizer.from_run(folder)
     assert isinstance(recognizer.encoder, Whisper)
+    pretrained = Whisper(assets.folder("whisper_tiny_en")).state_dict()
+    changed = {
+        name.split(".")[2]
+        for name, weight in recognizer.encoder.state_dict().items()
+        if not torch.equal(weight, pretrained[name])
+    }
+    assert changed == {"3"}  # of model.layers
     files = sorted(map(str, AUDIO.glob("03_*.flac")))[:2]
     assert cli.main(["predict", str(folder), *files, "--json"]) == 0
     records = json.loads(capsys.readouterr().out)
