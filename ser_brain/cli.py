@@ -1,12 +1,13 @@
 """The console command ``ser-brain``; :mod:`ser_brain.commands` does the work."""
 
 import argparse
+import difflib
 import sys
 from importlib import import_module
 
 from ser_brain import __version__
 from ser_brain.commands import COMMANDS
-from ser_brain.errors import exit_code
+from ser_brain.errors import InputError, exit_code
 
 
 def main(argv=None):
@@ -34,7 +35,29 @@ def main(argv=None):
         arguments.overrides = overrides
     elif overrides:
         parser.error(f"unrecognized arguments: {' '.join(overrides)}")
-    return exit_code(lambda: arguments.command(arguments))
+    return exit_code(lambda: carry_out(arguments))
+
+
+def carry_out(arguments):
+    """The command's work; a misspelt option is not taken for a setting.
+
+    Raises
+    ------
+    InputError
+        As the command does.
+    """
+    try:
+        return arguments.command(arguments)
+    except InputError as error:
+        # An UnknownSetting has a key; settings know nothing of options.
+        key = getattr(error, "key", "").replace("-", "_")
+        near = difflib.get_close_matches(key, vars(arguments), 1, cutoff=0.8)
+        if not near:
+            raise
+        raise InputError(
+            f"--{error.key} is neither an option nor a setting: did you mean "
+            f"--{near[0]}?"
+        ) from error
 
 
 def build_parser():

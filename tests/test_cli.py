@@ -253,3 +253,16 @@ def test_doctor_fails_where_nothing_can_run(capsys, monkeypatch):
     assert code == 1
     assert "not installed" in found["no-such-package-of-ours"]
     assert ">=999 is needed" in found["numpy"]
+
+
+@pytest.mark.parametrize("word", ["--dry-rn", "--dry_rum"])
+def test_a_misspelt_option_is_no_setting(capsys, word):
+    assert cli.main(["run", "SAVEE", "hparams/vft.yaml", word]) == 2
+    said = capsys.readouterr().err
+    assert f"{word} is neither an option nor a setting" in said
+    assert "did you mean --dry_run?" in said
+
+
+def test_a_misspelt_setting_is_no_option(capsys):
+    assert cli.main(["run", "SAVEE", "hparams/vft.yaml", "--epoch", "3"]) == 2
+    assert "did you mean --epochs?" in capsys.readouterr().err

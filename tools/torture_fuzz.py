@@ -80,7 +80,7 @@ def run(arguments):
     names = arguments.target or list(SHARES)
     whole = sum(SHARES[name] for name in names)
     broken = total = 0
-    with all_of_them() as (targets, folder):
+    with all_of_them(arguments.engine) as (targets, folder):
         if arguments.file:
             with limited(guarded(folder)):
                 targets[names[0]].read(arguments.file.read_bytes())
@@ -101,9 +101,16 @@ def run(arguments):
 
 
 @contextlib.contextmanager
-def all_of_them():
+def all_of_them(engine):
     """The targets, their files in memory where there is room for them."""
-    from fuzz_targets import all_targets
+    with contextlib.ExitStack() as stack:
+        if engine == "atheris":
+            import atheris
+
+            # What is imported here tells which of its lines were reached.
+            watched = atheris.instrument_imports(include=["ser_brain"])
+            stack.enter_context(watched)
+        from fuzz_targets import all_targets
 
     warnings.simplefilter("ignore")
     logging.disable(logging.ERROR)
@@ -161,7 +168,6 @@ def by_coverage(tally, count, seed):
     """libFuzzer chooses the files by the lines that they reach."""
     import atheris
 
-    atheris.instrument_all()
     seeds = Path(tempfile.mkdtemp(dir=tally.folder))
     for number, content in enumerate(tally.target.seeds):
         (seeds / str(number)).write_bytes(content)

@@ -235,7 +235,8 @@ class Home:
         """
         try:
             hashes = json.loads(text)
-            names = [PurePosixPath(name) for name in hashes]
+            # A name that is no UTF-8 cannot be a file's everywhere.
+            names = [PurePosixPath(name.encode().decode()) for name in hashes]
             astray = [
                 name
                 for name, path in zip(hashes, names)

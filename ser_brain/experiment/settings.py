@@ -85,6 +85,22 @@ def known_elsewhere(hparams):
     return keys
 
 
+class UnknownSetting(InputError):
+    """A key of the command line that no yaml has.
+
+    Arguments
+    ---------
+    sentence : str
+        As of any InputError.
+    key : str
+        The key, without its dashes.
+    """
+
+    def __init__(self, sentence, key):
+        super().__init__(sentence)
+        self.key = key
+
+
 def check_overrides(overrides, method, hparams):
     """Refuses keys of the command line that the method does not have.
 
@@ -107,8 +123,8 @@ def check_overrides(overrides, method, hparams):
         hint = f"did you mean --{meant}?"
         if meant not in method:
             hint = f"the yaml files in {hparams} list all settings."
-        raise InputError(
-            f"--{key} is not a setting that any yaml knows: {hint}"
+        raise UnknownSetting(
+            f"--{key} is not a setting that any yaml knows: {hint}", key
         )
 
 

@@ -47,6 +47,7 @@ FOUND = [
     ("home list", b'{"/etc/passwd": "0"}'),
     ("home list", b'{"../x": "0"}'),
     ("home list", b'{"a": 1}'),
+    ("home list", b'{"\\ud800": "0"}'),
     ("home list", b'"abc"'),
     ("home list", b"\xe3"),
     ("home list", b'{"\\u0000": "0"}'),
