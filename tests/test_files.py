@@ -1,5 +1,6 @@
 """Files are whole or not there."""
 
+import os
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import (
 )
 
 from ser_brain.errors import InputError
-from ser_brain.files import atomic_path, folder_name, write_atomically
+from ser_brain.files import HOST, atomic_path, folder_name, write_atomically
 
 
 def test_a_write_that_fails_leaves_the_old_file_alone(tmp_path):
@@ -21,6 +22,45 @@ def test_a_write_that_fails_leaves_the_old_file_alone(tmp_path):
         1 / 0  # noqa: B018
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    """Of this machine's; another one's may still be at it."""
+    path = tmp_path / "labels.bin"
+    left = {
+        f".labels.{HOST}-{os.getpid()}.bin": True,
+        f".labels.{HOST}-4194305.bin": False,
+        f".labels.{HOST}-99999999999999999999.bin": False,
+        ".labels.other-4194305.bin": True,
+        f".labels.{HOST}-4194305.txt": True,
+        f".label.{HOST}-4194305.bin": True,
+    }
+    for name in left:
+        (tmp_path / name).write_bytes(b"half")
+    write_atomically(path, b"whole")
+    found = {each.name for each in tmp_path.iterdir()}
+    # This process's own is the one it has just written.
+    kept = {name for name, stays in left.items() if stays}
+    assert found == kept - {f".labels.{HOST}-{os.getpid()}.bin"} | {path.name}
+
+
+def test_the_content_is_on_the_disk_before_the_name(tmp_path, monkeypatch):
+    path, told = tmp_path / "labels.bin", []
+    fsync, replace = os.fsync, os.replace
+
+    def synced(descriptor):
+        target = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        told.append("folder" if target.is_dir() else target.read_bytes())
+        fsync(descriptor)
+
+    def replaced(source, target):
+        told.append("name")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    write_atomically(path, b"whole")
+    assert told == [b"whole", "name", "folder"]
 
 
 def test_a_file_in_place_of_the_folder_is_one_sentence(tmp_path):

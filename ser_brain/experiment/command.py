@@ -5,12 +5,16 @@ import os
 import sys
 from contextlib import closing, contextmanager
 
+import torch
 from transformers.utils import logging as transformers_logging
 
 from ser_brain.errors import InputError, exit_code
 from ser_brain.experiment.disk import disk_is_full
 from ser_brain.experiment.experiment import Experiment
 from ser_brain.stopping import STOPPING, Stopped
+
+# What gloo says, in errors of no type of its own, when another process ends.
+LOST = ("closed by peer", "reset by peer", "Broken pipe", "gloo")
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +45,7 @@ def run_recipe(train, corpus, prepare, argv=None):
     """
     quiet_libraries()
     words = sys.argv[1:] if argv is None else argv
+    alone = int(os.environ.get("WORLD_SIZE", 1)) == 1
 
     def work():
         try:
@@ -50,9 +55,16 @@ def run_recipe(train, corpus, prepare, argv=None):
         except InputError:
             logger.debug("refused", exc_info=True)
             raise
+        except RuntimeError as error:
+            if alone or not lost_another(error):
+                raise
+            raise InputError(
+                "another of the data-parallel processes has ended: its own "
+                "message tells why; start the same command again, it goes on "
+                "where it stopped."
+            ) from error
         return 0
 
-    alone = int(os.environ.get("WORLD_SIZE", 1)) == 1
     try:
         with STOPPING.handled(alone):
             return exit_code(work)
@@ -64,6 +76,21 @@ def run_recipe(train, corpus, prepare, argv=None):
             flush=True,
         )
         raise
+
+
+def lost_another(error):
+    """Whether an exchange between processes failed, as one of them is gone.
+
+    Example
+    -------
+    >>> lost_another(RuntimeError("[../tcp/pair.cc] Connection closed by peer"))
+    True
+    >>> lost_another(RuntimeError("shapes do not fit"))
+    False
+    """
+    if isinstance(error, torch.distributed.DistError):
+        return True
+    return any(words in str(error) for words in LOST)
 
 
 def quiet_libraries():

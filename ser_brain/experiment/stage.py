@@ -105,6 +105,8 @@ class Stage:
             record = self.done
             if record is not None:
                 logger.info(f"{self.name}: finished before, kept.")
+                if if_main_process():
+                    self._tidy()
                 return record
             return self._do(work)
 
@@ -161,6 +163,10 @@ class Stage:
         write_atomically(
             self.folder / "done.json", json.dumps(record, indent=2)
         )
+        self._tidy()
+
+    def _tidy(self):
+        """Removes what a finished stage does not need; a kill may leave it."""
         shutil.rmtree(self.checkpoints, ignore_errors=True)
         (self.folder / "unfinished.json").unlink(missing_ok=True)
 

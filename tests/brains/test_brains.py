@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from ser_brain.brains.base import ObjectiveBrain
 from ser_brain.dataio.front_end import MemoryCache
-from ser_brain.dataio.utterances import micro_batches, padded
+from ser_brain.dataio.utterances import micro_batches, padded, with_signal
 from ser_brain.errors import InputError
 from ser_brain.nnet.schedules import ConstantRate
 
@@ -140,6 +140,28 @@ def _ready_batch(brain, update):
     outputs = brain.compute_forward(batch, Stage.TRAIN)
     loss = brain.compute_objectives(outputs, batch, Stage.TRAIN)
     return batch, outputs, loss
+
+
+@pytest.mark.parametrize("seconds", [None, 0.01])
+def test_a_part_without_a_masked_frame_adds_nothing(
+    make_brain, start, update, sure_wav2vec2, seconds
+):
+    """A clip of one frame has none to mask: alone in its part, or not."""
+    found = []
+    for more in ([], [with_signal(update[0], torch.ones(500))]):
+        brain = make_brain(
+            "contrastive",
+            folder=sure_wav2vec2,
+            opt_class=OBSERVED,
+            micro_batch_seconds=seconds,
+        )
+        utterances = [update[1], *more]
+        found.append(_gradients(start(brain), utterances))
+    (loss, gradients), (other, others) = found
+    torch.testing.assert_close(other, loss, rtol=1e-5, atol=0)
+    for name, gradient in gradients.items():
+        if gradient is not None:
+            torch.testing.assert_close(others[name], gradient, msg=name)
 
 
 def test_emotion_states_are_two_weighted_means(make_brain, start, update):

@@ -81,6 +81,26 @@ def test_what_is_missing_is_told(stage, work, caplog):
     assert "posteriors.json is missing in" in caplog.text
 
 
+def test_what_a_kill_left_of_a_finished_stage_is_removed(stage, work):
+    """Killed after done.json was written, and before the rest was removed."""
+    write_atomically(stage.folder / "unfinished.json", '{"key": "key"}')
+    write_atomically(stage.checkpoints / "CKPT" / "a", "state")
+    stage.run(work)
+    assert work.times == 1
+    assert not stage.unfinished
+    assert not stage.checkpoints.exists()
+
+
+def test_what_a_kill_left_of_a_result_is_removed(stage, work):
+    (stage.folder / "done.json").unlink()
+    write_atomically(stage.folder / "unfinished.json", '{"key": "key"}')
+    write_atomically(stage.folder / "encoder" / "model.bin.partial", "we")
+    write_atomically(stage.checkpoints / "CKPT" / "a", "state")
+    assert stage.run(work)["resumed"]
+    files = json.loads((stage.folder / "done.json").read_text())["files"]
+    assert list(files) == ["encoder/model.bin", "posteriors.json"]
+
+
 def test_files_that_nobody_needs_can_go(stage, work):
     forget(stage.folder, ("encoder", "no-such-file"))
     assert not (stage.folder / "encoder").exists()
