@@ -1,6 +1,7 @@
 # make demo | test | torture | lint | bench | upstream-check | clean. All but
-# the last set up .venv when it is missing or stale. Another interpreter: make test
-# PYTHON=python3.12. More arguments for what is run: make test ARGS=tests/nnet
+# the last set up .venv when it is missing or stale. Another interpreter:
+# make test PYTHON=python3.12. More arguments for what is run:
+# make test ARGS=tests/nnet
 
 PYTHON ?= python3
 VENV := .venv

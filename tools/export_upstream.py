@@ -47,7 +47,7 @@ MODULES = {
     "schedules",
     "ser_brain.lobes": "attention encoder pretrained state_encoder "
     "fairseq_checkpoint",
-    "ser_brain.lobes.wav2vec2": "__init__ family encoder pretraining",
+    "ser_brain.lobes.wav2vec2": "__init__ codebook family encoder pretraining",
     "ser_brain.lobes.wav2vec": "__init__ layers options storage encoder "
     "emotion_states pretraining",
 }
@@ -89,13 +89,15 @@ def moved(name):
     >>> moved("ser_brain.nnet.masking.SpanMask")
     'speechbrain.lobes.models.ptapt.masking.SpanMask'
     """
-    inside = any(f"{name}.".startswith(f"{one}.") for one in EXPORTED)
-    if name not in MODULES and not inside:
-        raise InputError(
-            f"an exported file names {name}, which is not exported: add its "
-            "module to MODULES of tools/export_upstream.py."
-        )
     parts = name.split(".")
+    for count in range(1, len(parts) + 1):
+        module = ".".join(parts[:count])
+        is_file = ROOT.joinpath(*parts[:count]).with_suffix(".py").is_file()
+        if is_file and module not in EXPORTED:
+            raise InputError(
+                f"an exported file names {module}, which is not exported: add "
+                "it to MODULES of tools/export_upstream.py."
+            )
     count = len(parts)
     while ".".join(parts[:count]) not in PLACES:
         count -= 1
@@ -155,8 +157,9 @@ def reader(corpus):
         "from dataclasses import dataclass\nfrom pathlib import Path\n"
     )
     own = (folder / f"{corpus.lower()}.py").read_text("utf-8")
-    own = re.sub(r"^from ser_brain.errors.*\n", "", own, flags=re.M)
+    own = re.sub(r"^from ser_brain.(errors|files).*\n", "", own, flags=re.M)
     own = own.replace("InputError", "ValueError")
+    own = re.sub(r"\bis_file\((.+)\):", r"(\1).is_file():", own)
     head, rest = re.split(
         r"^from ser_brain.corpora.corpus.*\n", own, flags=re.M
     )

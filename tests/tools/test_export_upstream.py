@@ -179,7 +179,7 @@ def batch():
     signals = [torch.randn(samples) for samples in (16000, 9000, 12345)]
     return PaddedBatch(
         [
-            {"id": f"c{place}", "start": 0, "sig": signal, "label": label}
+            {"id": f"c{place}", "start": 0, "sig": signal, "emo_encoded": label}
             for place, (signal, label) in enumerate(zip(signals, LABELS))
         ]
     )
@@ -187,7 +187,12 @@ def batch():
 
 def ours(brain_class, modules, batch, totals, **more):
     """The loss of one of our Brains for that batch."""
-    hparams = {"micro_batch_seconds": None, "class_weights": WEIGHTS, **more}
+    hparams = {
+        "micro_batch_seconds": None,
+        "max_skipped_updates": 0,
+        "class_weights": WEIGHTS,
+        **more,
+    }
     brain = brain_class(modules, hparams=hparams, run_opts={"device": "cpu"})
     wavs, wav_lens = batch.sig
     samples = (wav_lens * wavs.shape[1]).round().long()

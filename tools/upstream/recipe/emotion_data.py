@@ -43,7 +43,7 @@ def emotion_dataset(annotation, hparams, max_seconds=None, crop="start"):
     Returns
     -------
     DynamicItemDataset
-        Gives id, start (first frame of the crop), sig and label.
+        Gives id, start (first frame of the crop), sig and emo_encoded.
     """
     labels = list(hparams["labels"])
 
@@ -62,7 +62,7 @@ def emotion_dataset(annotation, hparams, max_seconds=None, crop="start"):
         yield signal
 
     @sb.utils.data_pipeline.takes("emo")
-    @sb.utils.data_pipeline.provides("label")
+    @sb.utils.data_pipeline.provides("emo_encoded")
     def label_pipeline(emo):
         """Index of the emotion."""
         return labels.index(emo)
@@ -71,7 +71,7 @@ def emotion_dataset(annotation, hparams, max_seconds=None, crop="start"):
         json_path=annotation,
         replacements={"data_root": hparams["data_folder"]},
         dynamic_items=[audio_pipeline, label_pipeline],
-        output_keys=["id", "start", "sig", "label"],
+        output_keys=["id", "start", "sig", "emo_encoded"],
     )
 
 

@@ -64,7 +64,7 @@ class EmotionStateBrain(sb.Brain):
     def compute_objectives(self, predictions, batch, stage):
         """Sum of the two weighted cross-entropies."""
         frame_logits, utterance_logits, lengths = predictions
-        labels = torch.as_tensor(batch.label, device=self.device)
+        labels = torch.as_tensor(batch.emo_encoded, device=self.device)
         inside = valid_frames(lengths, frame_logits.shape[1])
         frame_labels = labels[:, None].where(inside, IGNORED)
         loss = 0

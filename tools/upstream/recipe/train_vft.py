@@ -39,7 +39,7 @@ class EmotionBrain(sb.Brain):
 
     def compute_objectives(self, logits, batch, stage):
         """Cross-entropy, weighted by the class."""
-        labels = torch.as_tensor(batch.label, device=self.device)
+        labels = torch.as_tensor(batch.emo_encoded, device=self.device)
         if stage == sb.Stage.TEST:
             names = self.hparams.labels
             self.stats.append(
