@@ -29,6 +29,11 @@ class UtteranceBrain(ObjectiveBrain):
         if decay == 1:
             super().init_optimizers()
             return
+        if self.remove_vector_weight_decay:
+            raise InputError(
+                "--lr_decay and --remove_vector_weight_decay cannot both be "
+                "given: leave one of them out."
+            )
         try:
             groups = layer_groups(self.modules, self.bare("encoder"), decay)
         except ValueError as error:

@@ -98,6 +98,8 @@ class Outline:
         path, self.run_opts, overrides = parse_arguments(argv)
         self.procedure = path.stem
         self._given_folder = folder
+        # Another corpus, tested in place of a fold.
+        self.tested = {}
         self.settings = Settings(path, overrides)
         self._choose_data(corpus)
         self._apply_layers(corpus)
@@ -178,7 +180,6 @@ class Outline:
                 run_on_main(prepare, args=args)
             labels = get_corpus(corpus).labels
         self._keep_classes(load_manifest(path), labels)
-        self.tested = {}
         if self.settings.get("test_manifest") is not None:
             self._add_test_table()
 
