@@ -34,10 +34,7 @@ class UtteranceBrain(ObjectiveBrain):
                 "--lr_decay and --remove_vector_weight_decay cannot both be "
                 "given: leave one of them out."
             )
-        try:
-            groups = layer_groups(self.modules, self.bare("encoder"), decay)
-        except ValueError as error:
-            raise InputError(f"--{error}") from error
+        groups = layer_groups(self.modules, self.bare("encoder"), decay)
         self.optimizer = self.opt_class(groups)
         self.optimizers_dict = {"opt_class": self.optimizer}
         if self.checkpointer is not None:

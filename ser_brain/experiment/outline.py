@@ -26,6 +26,7 @@ from ser_brain.corpora.mini import default_target, unpack_mini
 from ser_brain.dataio.audio import RESAMPLER
 from ser_brain.errors import InputError
 from ser_brain.experiment.arguments import parse_arguments
+from ser_brain.experiment.early import check_early
 from ser_brain.experiment.other_corpus import (
     check_apart,
     label_map,
@@ -147,6 +148,7 @@ class Outline:
         if self.run_opts.debug:
             self.scale = f"{self.scale}-debug"
         settings.apply_overrides()
+        check_early(settings)
 
     def prepare(self, prepare=None):
         """Writes the manifest once, reads it, keeps the chosen classes.

@@ -42,11 +42,7 @@ def layer_groups(modules, encoder, decay):
     >>> [group["scale"] for group in layer_groups(modules, encoder, 0.5)]
     [1.0, 0.25, 0.5]
     """
-    if not 0 < decay <= 1:
-        raise ValueError(
-            f"lr_decay is {decay}: give a number above 0 and at most 1, "
-            "where 1 is the same learning rate for every layer."
-        )
+    check_decay(decay)
     layers = list(encoder.layer_stack)
     level = {id(weight): 0 for weight in encoder.parameters()}
     for number, layer in enumerate(layers, 1):
@@ -61,3 +57,22 @@ def layer_groups(modules, encoder, decay):
         {"params": groups[number], "scale": decay ** (top - number)}
         for number in sorted(groups)
     ]
+
+
+def check_decay(decay):
+    """Refuses a decay that is out of range.
+
+    Raises
+    ------
+    ValueError
+        If it is not above 0 and at most 1.
+
+    Example
+    -------
+    >>> check_decay(0.75)
+    """
+    if not 0 < decay <= 1:
+        raise ValueError(
+            f"lr_decay is {decay}: give a number above 0 and at most 1, "
+            "where 1 is the same learning rate for every layer."
+        )
