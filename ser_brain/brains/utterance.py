@@ -30,12 +30,12 @@ class UtteranceBrain(ObjectiveBrain):
         if decay == factor == 1:
             super().init_optimizers()
             return
-        try:
-            groups = layer_groups(
-                self.modules, self.bare("encoder"), decay, factor
+        if self.remove_vector_weight_decay:
+            raise InputError(
+                "--remove_vector_weight_decay goes with one learning rate: "
+                "leave it, or --lr_decay and --head_lr_factor, out."
             )
-        except ValueError as error:
-            raise InputError(f"--{error}") from error
+        groups = layer_groups(self.modules, self.bare("encoder"), decay, factor)
         self.optimizer = self.opt_class(groups)
         self.optimizers_dict = {"opt_class": self.optimizer}
         if self.checkpointer is not None:

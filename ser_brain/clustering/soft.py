@@ -55,17 +55,7 @@ def soft_labels(ensemble, frames, top, temperature):
     >>> shares[0].round(2), shares.sum(1)
     (array([0.94, 0.06], dtype=float16), array([1., 1., 1., 1.], dtype=float16))
     """
-    if not temperature > 0:
-        raise InputError(
-            f"--soft_temperature is {temperature}: give a number above 0."
-        )
-    smallest = min(ensemble.n_clusters)
-    if top > smallest:
-        raise InputError(
-            f"--soft_top is {top}, but the smallest k-means has {smallest} "
-            f"centres: give --soft_top {smallest} or less, or larger "
-            "--n_clusters."
-        )
+    check_soft(ensemble.n_clusters, top, temperature)
     labels, shares = [], []
     for centres in ensemble.centres:
         nearest, squares = nearest_centres(frames, centres, top)
@@ -75,6 +65,34 @@ def soft_labels(ensemble, frames, top, temperature):
         shares.append(weights / weights.sum(1, keepdims=True))
     shares = np.concatenate(shares, 1).astype(np.float16)
     return np.concatenate(labels, 1), shares
+
+
+def check_soft(n_clusters, top, temperature):
+    """Refuses more centres than there are, and no temperature.
+
+    Arguments
+    ---------
+    n_clusters : sequence of int
+        The k of each k-means.
+    top, temperature
+        As for ``soft_labels``.
+
+    Raises
+    ------
+    InputError
+        If a k is below ``top``, or the temperature is not above 0.
+    """
+    if not temperature > 0:
+        raise InputError(
+            f"--soft_temperature is {temperature}: give a number above 0."
+        )
+    smallest = min(n_clusters)
+    if top > smallest:
+        raise InputError(
+            f"--soft_top is {top}, but the smallest k-means has {smallest} "
+            f"centres: give --soft_top {smallest} or less, or larger "
+            "--n_clusters."
+        )
 
 
 def nearest_centres(frames, centres, top):

@@ -26,6 +26,7 @@ from ser_brain.corpora.mini import default_target, unpack_mini
 from ser_brain.dataio.audio import RESAMPLER
 from ser_brain.errors import InputError
 from ser_brain.experiment.arguments import parse_arguments
+from ser_brain.experiment.early import check_early
 from ser_brain.experiment.other_corpus import (
     check_apart,
     label_map,
@@ -98,6 +99,8 @@ class Outline:
         path, self.run_opts, overrides = parse_arguments(argv)
         self.procedure = path.stem
         self._given_folder = folder
+        # Another corpus, tested in place of a fold.
+        self.tested = {}
         self.settings = Settings(path, overrides)
         self._choose_data(corpus)
         self._apply_layers(corpus)
@@ -145,6 +148,7 @@ class Outline:
         if self.run_opts.debug:
             self.scale = f"{self.scale}-debug"
         settings.apply_overrides()
+        check_early(settings)
 
     def prepare(self, prepare=None):
         """Writes the manifest once, reads it, keeps the chosen classes.
@@ -178,7 +182,6 @@ class Outline:
                 run_on_main(prepare, args=args)
             labels = get_corpus(corpus).labels
         self._keep_classes(load_manifest(path), labels)
-        self.tested = {}
         if self.settings.get("test_manifest") is not None:
             self._add_test_table()
 

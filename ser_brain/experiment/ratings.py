@@ -10,8 +10,12 @@ from ser_brain.corpora import hours
 from ser_brain.evaluation.ratings import rating_scores
 from ser_brain.experiment.chain import classifier_stage
 from ser_brain.experiment.probe import start_from_ridge
-from ser_brain.experiment.stages import mean_posteriors
-from ser_brain.experiment.training import fit, throughput, what_learns
+from ser_brain.experiment.training import (
+    fit,
+    mean_posteriors,
+    throughput,
+    what_learns,
+)
 from ser_brain.files import write_atomically
 from ser_brain.inference.checks import check_finite
 from ser_brain.inference.rater import save_rater

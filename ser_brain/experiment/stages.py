@@ -36,6 +36,7 @@ from ser_brain.experiment.training import (
     check_dim,
     class_weights,
     fit,
+    mean_posteriors,
     throughput,
     what_learns,
 )
@@ -332,21 +333,6 @@ def test_and_save(experiment, stage, brain, loader, encoder, head):
             speeds=speeds,
             **experiment.describe(),
         )
-
-
-def mean_posteriors(brain, loader, speeds):
-    """Posteriors of a test, averaged over the speeds it is played at."""
-    total = {}
-    for speed in speeds:
-        brain.test_speed = speed
-        brain.evaluate(loader)
-        for name, shares in brain.posteriors.items():
-            earlier = total.get(name, [0.0] * len(shares))
-            total[name] = [sum(pair) for pair in zip(earlier, shares)]
-    return {
-        name: [share / len(speeds) for share in shares]
-        for name, shares in total.items()
-    }
 
 
 def tested_results(experiment, stage):

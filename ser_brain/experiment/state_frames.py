@@ -5,7 +5,6 @@ from tqdm import tqdm
 
 from ser_brain.clustering import FrameFile
 from ser_brain.dataio.utterances import padded
-from ser_brain.errors import InputError
 from ser_brain.experiment.fine_tuned_states import NAME as FINE_TUNED
 from ser_brain.inference.classifier import load_classifier
 from ser_brain.lobes import load_encoder, load_state_encoder
@@ -26,11 +25,6 @@ def states_encoder(experiment, stage):
     -------
     torch.nn.Module
         From waveforms to (batch, frames, dim), in evaluation, on the device.
-
-    Raises
-    ------
-    InputError
-        If ``cluster_depth`` is out of range.
     """
     if stage.name == "emotion_states":
         encoder = load_state_encoder(stage.folder)
@@ -46,11 +40,6 @@ def one_layer(experiment, stage):
     else:
         encoder = load_encoder(stage.folder)
     depth = experiment.settings.get("cluster_depth")
-    if not 0 <= depth <= 1:
-        raise InputError(
-            f"--cluster_depth is {depth}: give a number from 0, the input of "
-            "the encoder's first layer, to 1, the output of its last one."
-        )
     return LayerStates(encoder, round(depth * len(encoder.layer_stack)))
 
 

@@ -1,4 +1,4 @@
-"""Training a Brain over one section of the settings."""
+"""Training a Brain over one section of the settings, and testing it."""
 
 import logging
 import math
@@ -204,6 +204,21 @@ def what_learns(section):
     )
     logger.info(f"{learning} weights of the encoder learn.")
     return {"learning_weights": learning}
+
+
+def mean_posteriors(brain, loader, speeds):
+    """Posteriors of a test, averaged over the speeds it is played at."""
+    total = {}
+    for speed in speeds:
+        brain.test_speed = speed
+        brain.evaluate(loader)
+        for name, shares in brain.posteriors.items():
+            earlier = total.get(name, [0.0] * len(shares))
+            total[name] = [sum(pair) for pair in zip(earlier, shares)]
+    return {
+        name: [share / len(speeds) for share in shares]
+        for name, shares in total.items()
+    }
 
 
 def throughput(brain):

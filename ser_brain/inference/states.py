@@ -11,7 +11,7 @@ from ser_brain.clustering import KMeansEnsemble, PseudoLabels
 from ser_brain.clustering.leanings import class_shares
 from ser_brain.corpora import load_manifest, select_classes
 from ser_brain.dataio.audio import read_audio
-from ser_brain.errors import InputError
+from ser_brain.errors import MALFORMED, InputError
 from ser_brain.inference.checks import (
     CLASSIFIER,
     check_length,
@@ -142,7 +142,7 @@ class StateReader:
         check_run(run)
         run = run.resolve()
         description = read_description(run / CLASSIFIER)
-        shared = _shared_folder(run, description["adaptation_seed"])
+        shared = _shared_folder(run, description.get("adaptation_seed"))
         self.classes = description["classes"]
         try:
             self.encoder = load_state_encoder(shared / STATES).eval()
@@ -212,13 +212,13 @@ class StateReader:
 
 def _shared_folder(run, seed):
     """Where the recipe put P1 and P2 of a run."""
-    scale, fold = run.parents[1].name, run.parent.name
-    folder = run.parents[3] / "pseudo" / scale / fold / f"seed_{seed}"
+    corpus, *inner = Path(*run.parts[:-4]), *run.parts[-3:-1]
+    folder = corpus.joinpath("pseudo", *inner, f"seed_{seed}")
     for part in (STATES, CLUSTERS):
-        if not (folder / part / "done.json").is_file():
+        if seed is None or not (folder / part / "done.json").is_file():
             raise InputError(
-                f"{run} has no emotion states ({folder / part} is missing): "
-                "give a finished P-TAPT run, where its recipe left it."
+                f"{run} has no emotion states (of {folder / part}): give a "
+                "finished P-TAPT run, where its recipe left it."
             )
     return folder
 
@@ -239,8 +239,15 @@ def training_emotions(run, classes):
         From id to class.
     """
     manifest = load_manifest(run.parents[3] / "manifest.json")
-    text = (run / "hyperparams.yaml").read_text(encoding="utf-8")
-    mapping = yaml.load(text, PlainLoader)["classes"]
+    settings = run / "hyperparams.yaml"
+    try:
+        text = settings.read_text(encoding="utf-8")
+        mapping = yaml.load(text, PlainLoader)["classes"]
+    except (OSError, yaml.YAMLError, *MALFORMED) as error:
+        raise InputError(
+            f"{settings} cannot be read ({error}): start the recipe of this "
+            "run again."
+        ) from error
     if mapping is None:
         mapping = {name: [name] for name in classes}
     joined = {label for labels in mapping.values() for label in labels}

@@ -84,16 +84,7 @@ def layer_groups(modules, encoder, decay, head_factor=1.0):
     >>> [group["scale"] for group in layer_groups(modules, encoder, 0.5)]
     [1.0, 0.25, 0.5]
     """
-    if not 0 < decay <= 1:
-        raise ValueError(
-            f"lr_decay is {decay}: give a number above 0 and at most 1, "
-            "where 1 is the same learning rate for every layer."
-        )
-    if not 0 < head_factor < math.inf:
-        raise ValueError(
-            f"head_lr_factor is {head_factor}: give a number above 0, where "
-            "1 is the encoder's learning rate for the head, too."
-        )
+    check_rates(decay, head_factor)
     layers = list(encoder.layer_stack)
     level = {id(weight): 0 for weight in encoder.parameters()}
     for number, layer in enumerate(layers, 1):
@@ -108,3 +99,27 @@ def layer_groups(modules, encoder, decay, head_factor=1.0):
         {"params": groups[number], "scale": decay ** (top - number)}
         for number in sorted(groups)
     ]
+
+
+def check_rates(decay, head_factor=1.0):
+    """Refuses a decay or a factor that is out of range.
+
+    Raises
+    ------
+    ValueError
+        If the decay is not above 0 and at most 1, or the factor not above 0.
+
+    Example
+    -------
+    >>> check_rates(0.75, head_factor=10)
+    """
+    if not 0 < decay <= 1:
+        raise ValueError(
+            f"lr_decay is {decay}: give a number above 0 and at most 1, "
+            "where 1 is the same learning rate for every layer."
+        )
+    if not 0 < head_factor < math.inf:
+        raise ValueError(
+            f"head_lr_factor is {head_factor}: give a number above 0, where "
+            "1 is the encoder's learning rate for the head, too."
+        )

@@ -90,6 +90,11 @@ class Plan:
         self.runs, self.repeat, self.outliers = runs, repeat, outliers
         self.overrides = tuple(overrides)
         self.outline = Outline([str(yaml), *self.overrides], corpus)
+        if "targets" in self.outline.settings.tree:
+            raise InputError(
+                f"{yaml} predicts ratings, which no plan compares: start its "
+                "recipe for each fold."
+            )
         self.outline.prepare()
         self.all_folds = self.outline.fold_names()
         self.folds = choose_folds(folds, self.all_folds)

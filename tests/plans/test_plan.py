@@ -351,3 +351,8 @@ def test_a_bad_override_is_one_sentence(make, words, sentence):
 def test_no_such_recipe(recipe, yaml, sentence):
     with pytest.raises(InputError, match=sentence):
         Plan(recipe, yaml)
+
+
+def test_a_plan_of_ratings_is_refused():
+    with pytest.raises(InputError, match="predicts ratings, which no plan"):
+        Plan("IEMOCAP", "hparams/vad.yaml")

@@ -122,9 +122,6 @@ def test_soft_pseudo_labels(run, tmp_path):
         atol=2e-3,
         rtol=0,
     )
-    refused = run("SAVEE", "train_ptapt", soft_top=5)
-    assert refused.code == 2
-    assert "the smallest k-means has 4 centres" in refused.err
 
 
 def test_low_rank_adapters_are_merged_into_what_is_saved(run, tmp_path, models):
@@ -147,8 +144,9 @@ def test_layer_wise_rates(run, tmp_path, models):
     rates = {"lr_decay": 0.001, "lr": 0.001}
     got = run("SAVEE", "train_vft", head_start="random", **rates)
     folder = finished(got, tmp_path / "results", "vft")
-    before = load_encoder(models.w2)
+    before = load_encoder(models.w2).requires_grad_(False)
     after = load_encoder(folder / "save/classifier/encoder")
+    after.requires_grad_(False)
     changes = [
         float(
             (one.attention.k_proj.weight - two.attention.k_proj.weight)
@@ -159,17 +157,16 @@ def test_layer_wise_rates(run, tmp_path, models):
     ]
     # Adam's first steps are about the learning rate, whatever the gradient.
     assert changes[0] < changes[1] / 50
-    refused = run("SAVEE", "train_vft", lr_decay=1.5)
-    assert refused.code == 2
-    assert "lr_decay is 1.5: give a number above 0 and at most 1" in refused.err
 
 
 @pytest.mark.parametrize(
     "settings, sentence",
     [
         ({"rounds": 0}, "--rounds is 0: give a whole number of at least 1"),
-        ({"cluster_depth": 2, "rounds": 2}, "--cluster_depth is 2: give"),
-        ({"soft_top": 2, "soft_temperature": 0}, "--soft_temperature is 0"),
+        ({"cluster_depth": 2}, "--cluster_depth is 2: give a number from 0"),
+        ({"soft_temperature": 0}, "--soft_temperature is 0: give a number"),
+        ({"soft_top": 5}, "--soft_top is 5, but the smallest k-means has 4"),
+        ({"lr_decay": 1.5}, "--lr_decay is 1.5: give a number above 0 and at"),
         ({"states_run": "/nowhere"}, "/nowhere, named by --states_run, holds"),
     ],
 )
