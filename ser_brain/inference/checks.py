@@ -51,8 +51,8 @@ def check_run(folder):
     )
 
 
-def check_length(path, samples, recognizer):
-    """Refuse a file that is shorter than a frame, or too long.
+def check_length(path, samples, shortest):
+    """Refuse a file that is shorter than a frame.
 
     Arguments
     ---------
@@ -60,25 +60,18 @@ def check_length(path, samples, recognizer):
         The file.
     samples : int
         At 16 kHz.
-    recognizer : Recognizer
-        Knows ``shortest`` and ``longest``.
+    shortest : int
+        Samples at 16 kHz of one frame.
 
     Raises
     ------
     InputError
-        If the recognizer has no answer to it.
+        If it gives no frame.
     """
-    if samples < recognizer.shortest:
-        least = 1000 * recognizer.shortest / SAMPLE_RATE
+    if samples < shortest:
         raise InputError(
             f"{path} lasts {1000 * samples / SAMPLE_RATE:.0f} ms: give "
-            f"a file of at least {least:.0f} ms."
-        )
-    if samples > recognizer.longest:
-        raise InputError(
-            f"{path} lasts {samples / SAMPLE_RATE:.1f} s, but the model's "
-            f"ONNX file takes {recognizer.longest / SAMPLE_RATE:.0f} s: use "
-            "ser-brain timeline, or the run itself."
+            f"a file of at least {1000 * shortest / SAMPLE_RATE:.0f} ms."
         )
 
 
