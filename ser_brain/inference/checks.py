@@ -1,7 +1,6 @@
 """What must hold of a run, of a waveform, and of the answer to it."""
 
 import logging
-import math
 from pathlib import Path
 
 import torch
@@ -76,8 +75,8 @@ def shortest_clip(encoder):
     return int((encoder.frame_lengths(up_to_a_second) < 1).sum())
 
 
-def check_length(path, samples, shortest, longest=math.inf):
-    """Refuse a file that is shorter than a frame, or too long.
+def check_length(path, samples, shortest):
+    """Refuse a file that is shorter than a frame.
 
     Arguments
     ---------
@@ -85,25 +84,18 @@ def check_length(path, samples, shortest, longest=math.inf):
         The file.
     samples : int
         At 16 kHz.
-    shortest, longest : float
-        Samples that the model takes, at least and at most.
+    shortest : int
+        Samples at 16 kHz of one frame.
 
     Raises
     ------
     InputError
-        If the model does not take it.
+        If it gives no frame.
     """
     if samples < shortest:
-        least = 1000 * shortest / SAMPLE_RATE
         raise InputError(
             f"{path} lasts {1000 * samples / SAMPLE_RATE:.0f} ms: give "
-            f"a file of at least {least:.0f} ms."
-        )
-    if samples > longest:
-        raise InputError(
-            f"{path} lasts {samples / SAMPLE_RATE:.1f} s, but the model's "
-            f"ONNX file takes {longest / SAMPLE_RATE:.0f} s: use "
-            "ser-brain timeline, or the run itself."
+            f"a file of at least {1000 * shortest / SAMPLE_RATE:.0f} ms."
         )
 
 

@@ -1,6 +1,5 @@
 """What every recognizer answers: batches, files, recordings."""
 
-import math
 from types import SimpleNamespace
 
 import torch
@@ -16,6 +15,7 @@ from ser_brain.inference.reading import (
     check_options,
     header_samples,
     padded_batches,
+    windows,
 )
 
 
@@ -23,11 +23,9 @@ class Recognizer:
     """Classifies waveforms; a sub-class computes the posteriors.
 
     It has ``classes`` (names in the order of the posteriors), ``device``,
-    ``shortest`` and ``longest`` (samples at 16 kHz of the shortest and the
-    longest clip with an answer) and ``posteriors(wavs, wav_lens)``.
+    ``shortest`` (samples at 16 kHz of the shortest clip with an answer) and
+    ``posteriors(wavs, wav_lens)``.
     """
-
-    longest = math.inf
 
     def classify_batch(self, wavs, wav_lens=None):
         """Posteriors and labels of a padded batch.
@@ -96,7 +94,7 @@ class Recognizer:
             (25 ms), or holds NaN or infinity.
         """
         wav = read_audio(path)
-        check_length(path, len(wav), self.shortest, self.longest)
+        check_length(path, len(wav), self.shortest)
         check_values(path, wav)
         return self._classify([path], wav)
 
@@ -165,7 +163,7 @@ class Recognizer:
         for place, path in enumerate(paths):
             with faults.of(place):
                 count = header_samples(path)
-                check_length(path, count, self.shortest, self.longest)
+                check_length(path, count, self.shortest)
                 samples[place] = count
         batches = batches_by_length(samples, batch_seconds)
         records = [None] * len(paths)
@@ -214,7 +212,7 @@ class Recognizer:
         for row, place in enumerate(batch.place.tolist()):
             count = int(batch.samples[row])
             with faults.of(place):
-                check_length(paths[place], count, self.shortest, self.longest)
+                check_length(paths[place], count, self.shortest)
                 check_values(paths[place], batch.wavs[row, :count])
                 rows.append(row)
         if len(rows) == len(batch.place):
@@ -271,6 +269,35 @@ class Recognizer:
         (2.0, [])
         """
         return listen(self, path, window, hop, turns, progress)
+
+
+def by_windows(answer, wavs, samples, longest):
+    """Posteriors of utterances that may be too long for one answer.
+
+    Arguments
+    ---------
+    answer : callable
+        From waveforms (1, samples) to posteriors (1, classes).
+    wavs : torch.Tensor
+        Padded waveforms, shape (batch, samples).
+    samples : torch.Tensor
+        Samples of each utterance, shape (batch,).
+    longest : int
+        Samples of one answer, at most.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape (batch, classes): the mean over each utterance's windows,
+        weighted by their lengths.
+    """
+    rows = []
+    for wav, count in zip(wavs, samples.tolist()):
+        parts = [wav[part] for part in windows(count, longest)]
+        shares = [len(part) / count for part in parts]
+        found = [answer(part[None])[0] for part in parts]
+        rows.append(sum(share * one for share, one in zip(shares, found)))
+    return torch.stack(rows)
 
 
 def _progress(files):

@@ -13,15 +13,12 @@ from ser_brain.dataio.budget import CPU_SECONDS
 from ser_brain.inference.reading import batches_by_length
 from ser_brain.recordings import Layout, Recording, Timeline, read_turns
 from ser_brain.recordings.timeline import Envelope, segments_of
-from ser_brain.recordings.voice import PADDING, VoiceActivity, speech_spans
+from ser_brain.recordings.voice import VoiceActivity, speech_spans
 from ser_brain.recordings.windows import cut, pieces_of
 
-# Seconds. A shorter pause belongs to the utterance around it, as it did in
-# the clips that the model learned from.
+# Seconds. A shorter pause belongs to the utterance around it, and so much of
+# the quiet before and after it, as in the clips that the model learned from.
 PAUSE = 0.5
-# Of the quiet around an utterance, which clips have, too, a window holds what
-# lies nearer to it than to the next one.
-MARGIN = PAUSE / 2 - PADDING
 # Windows that are held at once, to be put into batches of like length.
 HELD = 32
 
@@ -45,8 +42,7 @@ def listen(recognizer, path, window, hop, turns=None, progress=True):
         turns = read_turns(turns, path)
     samples, speech, envelope = find_speech(recording)
     recording.warn(samples / SAMPLE_RATE)
-    margin = int(MARGIN * SAMPLE_RATE)
-    pieces = pieces_of(speech, samples, margin, turns)
+    pieces = pieces_of(speech, samples, int(PAUSE * SAMPLE_RATE), turns)
     windows = [layout.windows(piece) for piece in pieces]
     posteriors = _classify(recognizer, recording, windows, progress)
     steps = [layout.steps(piece) for piece in pieces]

@@ -11,9 +11,8 @@ from ser_brain.dataio.audio import SAMPLE_RATE, played
 from ser_brain.errors import InputError
 from ser_brain.inference.checks import CLASSIFIER, check_run, shortest_clip
 from ser_brain.inference.classifier import load_classifier
-from ser_brain.inference.classifying import Recognizer
+from ser_brain.inference.classifying import Recognizer, by_windows
 from ser_brain.inference.hub import fetched
-from ser_brain.inference.reading import windows
 from ser_brain.nnet.layer_heads import LayerHead
 from ser_brain.nnet.lengths import sample_counts
 
@@ -173,22 +172,14 @@ class EmotionRecognizer(Recognizer, nn.Module):
         summed = sum(self._posteriors(*batch) for batch in batches)
         return summed / len(self.speeds)
 
-    def _posteriors(self, wavs, wav_lens):
+    def _posteriors(self, wavs, wav_lens=None):
         """Posteriors of a padded batch, played as it is."""
         samples = sample_counts(wavs, wav_lens)
         if samples.max() > WINDOW:
-            rows = zip(wavs, samples.tolist())
-            return torch.stack([self._by_windows(wav[:n]) for wav, n in rows])
+            return by_windows(self._posteriors, wavs, samples, WINDOW)
         encode = self.encoder.layers if self.reads_layers else self.encoder
         lengths = self.encoder.frame_lengths(samples)
         return self.head(encode(wavs, wav_lens), lengths).softmax(dim=-1)
-
-    def _by_windows(self, wav):
-        """Posteriors of one utterance: the mean over windows of it."""
-        parts = [wav[part] for part in windows(len(wav), WINDOW)]
-        shares = [len(part) / len(wav) for part in parts]
-        found = [self._posteriors(part[None], None)[0] for part in parts]
-        return sum(share * one for share, one in zip(shares, found))
 
     def forward(self, wavs, wav_lens=None):
         """The same as :meth:`classify_batch`."""

@@ -131,7 +131,8 @@ def pieces_of(speech, samples, margin, turns=None):
     samples : int
         Of the recording.
     margin : int
-        Samples of quiet on either side, within the recording and the turn.
+        Samples of quiet on either side, at most: what is nearer to other
+        speech, or not within the turn, does not belong to it.
     turns : list of Turn, optional
         Speech outside of every turn is left out; where turns overlap, each
         has its own piece. Pieces of less than 0.25 s are left out.
@@ -153,17 +154,20 @@ def pieces_of(speech, samples, margin, turns=None):
     if turns is None:
         turns = [Turn(0.0, samples / SAMPLE_RATE, None)]
     found, ends = [], [end for _, end in speech]
+    pauses = zip(ends, (begin for begin, _ in speech[1:]))
+    middles = [0, *(sum(pause) // 2 for pause in pauses), samples]
     for turn in turns:
         begins, stops = (round(t * SAMPLE_RATE) for t in turn[:2])
         begins, stops = max(begins, 0), min(stops, samples)
-        for begin, end in speech[bisect_right(ends, begins) :]:
+        for place in range(bisect_right(ends, begins), len(speech)):
+            begin, end = speech[place]
             if begin >= stops:
                 break
             piece = Piece(
                 max(begin, begins),
                 min(end, stops),
-                max(begin - margin, begins),
-                min(end + margin, stops),
+                max(begin - margin, middles[place], begins),
+                min(end + margin, middles[place + 1], stops),
                 turn.speaker,
             )
             found.append(piece)

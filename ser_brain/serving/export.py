@@ -15,6 +15,7 @@ import torch
 from ser_brain.dataio.audio import SAMPLE_RATE
 from ser_brain.errors import InputError
 from ser_brain.files import atomic_path, write_atomically
+from ser_brain.inference.recognizer import WINDOW
 from ser_brain.lobes.whisper import Whisper
 from ser_brain.lobes.whisper.log_mel import HOP
 from ser_brain.serving.extras import extra
@@ -89,16 +90,15 @@ def export_onnx(recognizer, path, int8=False, provenance=None):
 
 
 def longest_samples(recognizer):
-    """Samples of the longest clip that a graph takes; None: of any length.
+    """Samples of the longest clip that a graph answers as the recognizer.
 
-    Whisper has positions for 30 s. What it does with longer clips, a number
-    of windows that depends on the length, is no graph of fixed operations.
+    Both divide longer ones into windows. Whisper has positions for 30 s, and
+    windows of its own, whose number no graph of fixed operations can choose.
     """
-    encoder = recognizer.encoder
-    if not isinstance(encoder, Whisper):
-        return None
-    frames = encoder.config.max_source_positions
-    return int(2 * HOP * frames * min(recognizer.speeds))
+    longest, encoder = WINDOW, recognizer.encoder
+    if isinstance(encoder, Whisper):
+        longest = 2 * HOP * encoder.config.max_source_positions
+    return int(longest * min(1.0, *recognizer.speeds))
 
 
 def _traced(graph):
@@ -154,13 +154,12 @@ def _quantized(model, path):
 
 def _metadata(recognizer, int8, provenance):
     """What the file's user must know, as text."""
-    longest = longest_samples(recognizer)
     return {
         "format": FORMAT,
         "classes": json.dumps(recognizer.classes, ensure_ascii=False),
         "sample_rate": str(SAMPLE_RATE),
         "shortest": str(recognizer.shortest),
-        "longest": "" if longest is None else str(longest),
+        "longest": str(longest_samples(recognizer)),
         "weights": "int8" if int8 else "fp32",
         "run": json.dumps(provenance, ensure_ascii=False),
     }

@@ -1,13 +1,12 @@
 """Exported models, run by onnxruntime."""
 
 import json
-import math
 from pathlib import Path
 
 import torch
 
 from ser_brain.errors import InputError
-from ser_brain.inference.classifying import Recognizer
+from ser_brain.inference.classifying import Recognizer, by_windows
 from ser_brain.nnet.lengths import sample_counts
 from ser_brain.serving.export import FORMAT
 from ser_brain.serving.extras import extra
@@ -59,15 +58,17 @@ class OnnxRecognizer(Recognizer):
             )
         self.classes = json.loads(found["classes"])
         self.shortest = int(found["shortest"])
-        self.longest = int(found["longest"]) if found["longest"] else math.inf
+        self.longest = int(found["longest"])
 
     def posteriors(self, wavs, wav_lens=None):
         """Posteriors (batch, classes).
 
         Arguments are those of :meth:`Recognizer.classify_batch`.
         """
-        lengths = sample_counts(wavs, wav_lens)
-        given = {"wavs": wavs.numpy(), "lengths": lengths.numpy()}
+        samples = sample_counts(wavs, wav_lens)
+        if samples.max() > self.longest:
+            return by_windows(self.posteriors, wavs, samples, self.longest)
+        given = {"wavs": wavs.numpy(), "lengths": samples.numpy()}
         return torch.from_numpy(self.session.run(["posteriors"], given)[0])
 
 

@@ -75,7 +75,7 @@ def test_speech_is_found_where_it_is(recognizer, call):
 
 
 def test_posteriors_are_those_of_the_windows(recognizer, call):
-    """Short speech is classified as it is, with 0.22 s on either side."""
+    """Short speech is classified as it is, with 0.5 s on either side."""
     path, _ = call
     signal = soundfile.read(path, dtype="float32")[0]
     timeline = recognizer.timeline(path, window=30, hop=30)

@@ -101,6 +101,9 @@ def test_speech_by_turns():
         Piece(0, 2 * RATE, 0, 33600),
         Piece(3 * RATE, 6 * RATE, 46400, 6 * RATE + 9),
     ]
+    # Of the pause of a second, each has its half.
+    near = pieces_of(speech, 6 * RATE + 9, RATE)
+    assert [one[2:4] for one in near] == [(0, 40000), (40000, 96009)]
 
 
 @pytest.mark.parametrize(
