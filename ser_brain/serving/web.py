@@ -170,10 +170,10 @@ def _add_files(page):
 
 
 def _add_reports(reports):
-    """Each report in a frame of its own: it has its own styles."""
+    """Each report in a frame: it has its own styles, and runs no program."""
     for name, text in reports.items():
         gradio.HTML(
-            f'<iframe title="{escape(name)}" srcdoc="{escape(text)}" '
+            f'<iframe sandbox title="{escape(name)}" srcdoc="{escape(text)}" '
             'style="width: 100%; height: 80vh; border: 0"></iframe>',
             label=name,
             show_label=len(reports) > 1,
