@@ -44,6 +44,7 @@ def main():
         ["kmeans.py", *corpus],
         ["growth.py", *corpus],
         ["inference.py", *corpus],
+        ["serving.py", *corpus],
         ["pictures.py"],
     ]
     for script, *words in plan:

@@ -66,9 +66,18 @@ def start(model, threads, *words):
 
 
 def stop(process):
-    """Ends the service by SIGTERM; its exit code."""
+    """Asks the service to end, answering what it has accepted."""
     process.send_signal(signal.SIGTERM)
-    return process.wait()
+
+
+def ended(process):
+    """Its exit code, and how many requests it says that it answered."""
+    said = process.stdout.read()
+    answered = re.search(r"stopped: (\d+)", said)
+    return {
+        "exit_code": process.wait(),
+        "answered_by_service": answered and int(answered[1]),
+    }
 
 
 class Client:
@@ -136,7 +145,7 @@ def load(port, clips, clients, seconds, meanwhile=None):
             future.result()
     took = time.perf_counter() - begun
     waited = [each for client in asking for each in client.waited]
-    middle, late = np.percentile(waited, [50, 99]) if waited else (None, None)
+    middle, late = np.percentile(waited, [50, 99]).tolist()
     statuses = sum((client.statuses for client in asking), Counter())
     return {
         "clients": clients,
@@ -167,32 +176,27 @@ def known(model, paths):
 
 def measure(model, clips, arguments):
     """The figures of all parts; each is printed as it comes."""
-    report = {"load": []}
+    report = {"clients": []}
     process, port = start(model, arguments.threads)
     load(port, clips, 2, 2)
     for clients in arguments.clients:
         found = load(port, clips, clients, arguments.seconds)
         print(found, flush=True)
-        report["load"].append(found)
-    code = stop(process)
-    report["exit_code"] = code
+        report["clients"].append(found)
+    stop(process)
+    ended(process)
 
+    most = max(arguments.clients)
     queue = ["--queue", str(OVERLOAD_QUEUE)]
     process, port = start(model, arguments.threads, *queue)
-    most = max(arguments.clients)
-    report["overload"] = load(port, clips, most, arguments.seconds)
-    print(report["overload"], flush=True)
+    found = load(port, clips, most, arguments.seconds)
     stop(process)
+    report["overload"] = {**found, **ended(process)}
+    print(report["overload"], flush=True)
 
     process, port = start(model, arguments.threads)
-    report["ended"] = load(
-        port,
-        clips,
-        most,
-        arguments.seconds,
-        lambda: process.send_signal(signal.SIGTERM),
-    )
-    report["ended"]["exit_code"] = process.wait()
+    found = load(port, clips, most, arguments.seconds, lambda: stop(process))
+    report["ended"] = {**found, **ended(process)}
     print(report["ended"], flush=True)
     return report
 

@@ -61,6 +61,7 @@ PUBLIC = [
     "results.load",
     "results.load_runs",
     "inference.EmotionRecognizer.from_run",
+    "inference.EmotionRecognizer.from_hub",
     "inference.EmotionRecognizer.classify_file",
     "inference.EmotionRecognizer.classify_batch",
     "cli.main",

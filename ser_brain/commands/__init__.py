@@ -17,6 +17,7 @@ COMMANDS = (
     "doctor",
     "predict",
     "timeline",
+    "web",
     "serve",
     "states",
     "export",

@@ -13,7 +13,7 @@ def add_arguments(sub):
     sub.add_argument(
         "--host",
         default="127.0.0.1",
-        help="address to listen on (127.0.0.1, which only this machine reaches)",
+        help="address to listen on (127.0.0.1: only this machine reaches it)",
     )
     sub.add_argument(
         "--port", type=int, default=8000, help="port (8000); 0: a free one"

@@ -19,8 +19,9 @@ from ser_brain.serving.sequence_classifier import obstacle, sequence_classifier
 
 HYPERPARAMS = Path(__file__).with_name("hyperparams.yaml")
 HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+CARD = "README.md"
 # All that a pushed folder can hold.
-PUSHED = ("README.md", "hyperparams.yaml", "*.json", "*.safetensors")
+PUSHED = (CARD, HYPERPARAMS.name, "*.json", "*.safetensors")
 
 
 def is_hub_name(target):
@@ -53,7 +54,8 @@ def write_folder(model, folder, source=None, license=None, data_license=None):
     Arguments
     ---------
     model : str or Path
-        What ``ser-brain train`` left, or a run folder.
+        What ``ser-brain train`` left, a run folder, or a folder that was
+        pushed before, whose card is kept.
     folder : str or Path
         To be made; a reader finds it whole or not at all.
     source : str, optional
@@ -110,16 +112,30 @@ def _write(model, folder, recognizer, source, license, data_license):
         shutil.copyfile(model / CLASSIFIER / name, target)
     # A copy that came out wrong is found here, not by its first user.
     fetched(folder)
-    shutil.copyfile(HYPERPARAMS, folder / HYPERPARAMS.name)
     reason = obstacle(recognizer)
+    if (model / CARD).is_file():
+        _check_card_is_kept(model, license, data_license)
+        for path in (each for name in PUSHED for each in model.glob(name)):
+            shutil.copyfile(path, folder / path.name)
+        return reason
+    shutil.copyfile(HYPERPARAMS, folder / HYPERPARAMS.name)
     if reason is None:
         for part in sequence_classifier(recognizer):
             part.save_pretrained(folder)
     card = model_card(
         record, recognizer.encoder, source, reason, license, data_license
     )
-    write_atomically(folder / "README.md", card)
+    write_atomically(folder / CARD, card)
     return reason
+
+
+def _check_card_is_kept(model, license, data_license):
+    """What the new card would say cannot be said in one that is there."""
+    if license or data_license:
+        raise InputError(
+            f"{model} has a card already, which is kept: write the licence "
+            f"into its {CARD}, or push the run that it came from."
+        )
 
 
 def push(model, name, public=False, license=None, data_license=None):

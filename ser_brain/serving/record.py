@@ -116,12 +116,13 @@ def read_record(model):
 def _of_table(description, found):
     """The cross-validation of ``ser-brain train``."""
     intervals = found["intervals"]
+    divided = DIVIDED[found["folds_by"]].capitalize()
+    speakers = counted(found["speakers"], "speaker")
     return Record(
         description,
-        f"{DIVIDED[found['folds_by']].capitalize()} was tested by a model trained on the "
-        f"others ({len(found['folds'])} folds, {found['clips']} clips, "
-        f"{counted(found['speakers'], 'speaker')}); this model was trained "
-        "on all of them.",
+        f"{divided} was tested by a model trained on the others "
+        f"({len(found['folds'])} folds, {found['clips']} clips, {speakers}); "
+        "this model was trained on all of them.",
         found["clips"],
         {name: found[name] for name in (*NAMES, "recall")},
         intervals["clips"],

@@ -17,8 +17,8 @@ def run(app, listener):
     app : fastapi.FastAPI
         The application.
     listener : socket.socket
-        As ``address.listen`` gives it. It is closed at the signal; requests that
-        it has accepted are answered.
+        As ``address.listen`` gives it. It is closed at the signal; requests
+        that it has accepted are answered.
     """
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False

@@ -164,6 +164,16 @@ def test_a_folder_is_written_once(run, pushed):
     assert digests(pushed) == before
 
 
+def test_a_card_that_was_edited_is_kept(copy, tmp_path):
+    """Pushed to a folder, looked through, pushed on."""
+    with open(copy / "README.md", "a") as card:
+        card.write("Ask Ann.")
+    write_folder(copy, tmp_path / "on")
+    assert digests(tmp_path / "on") == digests(copy)
+    with pytest.raises(InputError, match="has a card already"):
+        write_folder(copy, tmp_path / "more", license="mit")
+
+
 def test_nothing_is_left_of_a_push_that_fails(run, tmp_path):
     source = shutil.copytree(run, tmp_path / "source")
     weights = source / "save" / "classifier" / "head.safetensors"

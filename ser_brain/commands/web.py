@@ -1,0 +1,79 @@
+"""``ser-brain web MODEL ...``: a web page for models."""
+
+import sys
+
+HELP = "a web page: drop or record, timelines, models side by side"
+
+
+def add_arguments(sub):
+    """Add the command's arguments to its own parser."""
+    sub.add_argument(
+        "models",
+        metavar="MODEL",
+        nargs="+",
+        help="run folders, .../seed_1, or models; several are compared",
+    )
+    sub.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (127.0.0.1: only this machine reaches it)",
+    )
+    sub.add_argument(
+        "--port", type=int, default=7860, help="port (7860); 0: a free one"
+    )
+    sub.add_argument("--device", default="cpu", help="cpu (default), cuda, …")
+    sub.add_argument(
+        "--max_seconds",
+        type=float,
+        default=600.0,
+        help="longest recording (600 s)",
+    )
+    sub.add_argument(
+        "--max_megabytes",
+        type=float,
+        default=100.0,
+        help="largest file (100 MB)",
+    )
+
+
+def run(arguments):
+    """Serve the page until SIGTERM or Ctrl-C.
+
+    Raises
+    ------
+    InputError
+        If the extra is not installed, the port is taken, or a model or an
+        option is bad.
+    """
+    from transformers.utils import logging
+
+    from ser_brain.inference import EmotionRecognizer
+    from ser_brain.serving import address, web
+    from ser_brain.serving.page import Page, named, reports
+    from ser_brain.serving.upload import Limits
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    limits = Limits(arguments.max_seconds, arguments.max_megabytes)
+    folders = named(arguments.models)
+    models = {
+        name: EmotionRecognizer.from_run(folder, arguments.device)
+        for name, folder in folders.items()
+    }
+    # gradio makes its own socket; a port that is taken is told here.
+    with address.listen(arguments.host, arguments.port) as listener:
+        port = listener.getsockname()[1]
+        here = address.url(listener)
+        others = not address.is_loopback(listener)
+
+    def announce():
+        print(f"open {here} in a browser; Ctrl-C ends it", flush=True)
+        if others:
+            print(
+                "warning: other machines can open it, without a password",
+                file=sys.stderr,
+            )
+
+    page = Page(models, limits)
+    web.serve(page, reports(folders), arguments.host, port, announce)
+    return 0
