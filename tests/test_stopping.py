@@ -29,9 +29,12 @@ def ended(alone, rounds, number):
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        assert process.stdout.readline() == "begun\n"
-        process.send_signal(number)
-        _, told = process.communicate(timeout=120)
+        try:
+            assert process.stdout.readline() == "begun\n"
+            process.send_signal(number)
+            _, told = process.communicate(timeout=60)
+        finally:
+            process.kill()
     return process.returncode, told
 
 

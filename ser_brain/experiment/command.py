@@ -52,17 +52,12 @@ def run_recipe(train, corpus, prepare, argv=None):
             with full_disk_as_input_error():
                 with closing(Experiment(words, corpus, prepare)) as experiment:
                     train(experiment)
-        except InputError:
-            logger.debug("refused", exc_info=True)
-            raise
-        except RuntimeError as error:
-            if alone or not lost_another(error):
+        except Exception as error:
+            logger.debug("ended by", exc_info=True)
+            reason = reason_of(error, alone)
+            if reason is error:
                 raise
-            raise InputError(
-                "another of the data-parallel processes has ended: its own "
-                "message tells why; start the same command again, it goes on "
-                "where it stopped."
-            ) from error
+            raise reason from error
         return 0
 
     try:
@@ -76,6 +71,32 @@ def run_recipe(train, corpus, prepare, argv=None):
             flush=True,
         )
         raise
+
+
+def reason_of(error, alone):
+    """What to tell instead of an exception, or the exception itself.
+
+    Arguments
+    ---------
+    error : Exception
+        What ended the work.
+    alone : bool
+        Whether this is the only process that computes.
+
+    Returns
+    -------
+    BaseException
+        ``Stopped`` after a signal, whatever a library that catches every
+        exception has made of it.
+    """
+    if STOPPING.wanted:
+        return Stopped(STOPPING.wanted)
+    if alone or not lost_another(error):
+        return error
+    return InputError(
+        "another of the data-parallel processes has ended: its own message "
+        "tells why; start the same command again, it goes on where it stopped."
+    )
 
 
 def lost_another(error):
