@@ -171,7 +171,7 @@ def read_audio(path, sample_rate=SAMPLE_RATE):
     try:
         with soundfile.SoundFile(path) as file:
             rate = file.samplerate
-            signal = _decoded(file)
+            signal = _decoded(path, file)
             fault = cut_short(file, len(signal))
     except UNREADABLE as error:
         raise InputError(
@@ -186,14 +186,14 @@ def read_audio(path, sample_rate=SAMPLE_RATE):
     return resampled(signal, rate, sample_rate)
 
 
-def _decoded(file):
+def _decoded(path, file):
     """The mean over channels of all that can be decoded."""
     try:
         return _mono(file, BLOCK)
     except soundfile.LibsndfileError:
         # A cut FLAC ends in an error, and the block that met it is lost.
-        file.seek(0)
-        return _mono(file, SMALL_BLOCK, skips=True)
+        with soundfile.SoundFile(path) as again:
+            return _mono(again, SMALL_BLOCK, skips=True)
 
 
 def _mono(file, size, skips=False):
