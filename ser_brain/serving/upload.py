@@ -147,10 +147,14 @@ def decode(content, limits, shortest):
 
 def _mono(content, limits):
     """The mean over channels, shape (samples,), and the file's rate."""
-    with soundfile.SoundFile(BytesIO(content)) as file:
+
+    def opened():
+        return soundfile.SoundFile(BytesIO(content))
+
+    with opened() as file:
         rate = file.samplerate
         longest = limits.seconds * rate
-        signal = decoded(file, longest)
+        signal = decoded(file, opened, longest)
     if len(signal) > longest:
         raise limits.too_long()
     return signal, rate

@@ -39,7 +39,7 @@ def test_what_no_corpus_exceeds_stays_whole(parts, monkeypatch):
     def no_windows(*_):
         raise AssertionError("was cut")
 
-    monkeypatch.setattr(recognizer, "windows", no_windows)
+    monkeypatch.setattr(recognizer, "by_windows", no_windows)
     emotion = EmotionRecognizer(*parts)
     assert emotion(torch.randn(34 * 16000))[0].isfinite().all()
 
