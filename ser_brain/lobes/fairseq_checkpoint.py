@@ -72,7 +72,8 @@ def _evaluate(node):
     if not isinstance(node.op, ast.Mult):
         raise ValueError("only + and * join lists")
     items, times = (right, left) if type(left) is int else (left, right)
-    if type(times) is not int or times * len(_checked_list(items)) > MAX_LAYERS:
+    few = range(1, MAX_LAYERS // len(_checked_list(items)) + 1)
+    if type(times) is not int or times not in few:
         raise ValueError("a list is repeated a few times")
     return items * times
 

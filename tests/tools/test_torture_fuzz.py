@@ -43,6 +43,7 @@ FOUND = [
     ("train_log.txt", b"stage: a, epoch: 1, - train loss: 3..0"),
     ("train_log.txt", b"\xe6"),
     ("hyperparams.yaml", b"lr: \xcd"),
+    ("conv layers", b"[(4, 10, 5)] * -" + b"9" * 30),
     ("predictions.csv", b"x" * 140_000),
     ("home list", b'{"/etc/passwd": "0"}'),
     ("home list", b'{"../x": "0"}'),
