@@ -28,6 +28,8 @@ EXTRAS = {
         "nbformat>=5.10",
         "ipykernel>=6.29",
     ],
+    # Another engine of tools/torture_fuzz.py.
+    "fuzz": ["atheris>=3"],
     # A baseline of benchmarks/kmeans.py.
     "bench": ["faiss-cpu>=1.8"],
     # Parity tests of wav2vec 1.0 alone; checkpoints are read without it.
