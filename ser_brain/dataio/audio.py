@@ -212,8 +212,12 @@ def decoded(file, longest=math.inf):
         return _mono(file, max(1, BLOCK // file.channels), longest)
     except soundfile.LibsndfileError:
         # A cut FLAC ends in an error, and the block that met it is lost.
-        file.seek(0)
-        return _mono(file, SMALL_BLOCK, longest, skips=True)
+        # libsndfile cannot always go back in one: it is opened again.
+        source = file.name
+        if hasattr(source, "seek"):
+            source.seek(0)
+        with soundfile.SoundFile(source) as again:
+            return _mono(again, SMALL_BLOCK, longest, skips=True)
 
 
 def _mono(file, size, longest, skips=False):

@@ -83,6 +83,4 @@ def test_a_header_takes_no_memory(tmp_path):
     content[22:26] = b"\xff" * 4
     path.write_bytes(content)
     assert soundfile.info(path).frames > 2**35
-    # libsndfile cannot go back in such a file.
-    with pytest.raises(InputError, match="cannot be read as audio"):
-        audio.read_audio(path)
+    assert len(audio.read_audio(path)) <= 1600
