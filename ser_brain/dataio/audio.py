@@ -172,7 +172,7 @@ def read_audio(path, sample_rate=SAMPLE_RATE):
     try:
         with soundfile.SoundFile(path) as file:
             rate = file.samplerate
-            signal = decoded(file, lambda: soundfile.SoundFile(path))
+            signal = decoded(file)
             fault = cut_short(file, len(signal))
     except UNREADABLE as error:
         raise InputError(
@@ -187,16 +187,13 @@ def read_audio(path, sample_rate=SAMPLE_RATE):
     return resampled(signal, rate, sample_rate)
 
 
-def decoded(file, opened_again, longest=math.inf):
+def decoded(file, longest=math.inf):
     """The mean over channels of all that can be decoded.
 
     Arguments
     ---------
     file : soundfile.SoundFile
         Open for reading, at its beginning.
-    opened_again : callable
-        Opens the same file anew: after an error, some formats cannot be
-        read from the beginning.
     longest : float
         Samples of a channel; of a longer file no more than another block is
         read.
@@ -215,7 +212,11 @@ def decoded(file, opened_again, longest=math.inf):
         return _mono(file, max(1, BLOCK // file.channels), longest)
     except soundfile.LibsndfileError:
         # A cut FLAC ends in an error, and the block that met it is lost.
-        with opened_again() as again:
+        # libsndfile cannot always go back in one: it is opened again.
+        source = file.name
+        if hasattr(source, "seek"):
+            source.seek(0)
+        with soundfile.SoundFile(source) as again:
             return _mono(again, SMALL_BLOCK, longest, skips=True)
 
 

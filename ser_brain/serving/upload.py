@@ -147,14 +147,10 @@ def decode(content, limits, shortest):
 
 def _mono(content, limits):
     """The mean over channels, shape (samples,), and the file's rate."""
-
-    def opened():
-        return soundfile.SoundFile(BytesIO(content))
-
-    with opened() as file:
+    with soundfile.SoundFile(BytesIO(content)) as file:
         rate = file.samplerate
         longest = limits.seconds * rate
-        signal = decoded(file, opened, longest)
+        signal = decoded(file, longest)
     if len(signal) > longest:
         raise limits.too_long()
     return signal, rate
