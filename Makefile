@@ -60,15 +60,17 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/run_all.py $(ARGS)
 
 # The clone and the linters' environment are in build/upstream.
+ifdef SPEECHBRAIN
 upstream-check: $(STAMP)
-ifndef SPEECHBRAIN
+	OMP_NUM_THREADS=1 $(BIN)/python tools/upstream_check.py \
+		"$(SPEECHBRAIN)" $(ARGS)
+else
+upstream-check:
 	@echo "SPEECHBRAIN names no checkout of SpeechBrain. To get one:" >&2
 	@echo "  git clone https://github.com/speechbrain/speechbrain" >&2
 	@echo "  make upstream-check SPEECHBRAIN=speechbrain" >&2
 	@exit 2
 endif
-	OMP_NUM_THREADS=1 $(BIN)/python tools/upstream_check.py \
-		"$(SPEECHBRAIN)" $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

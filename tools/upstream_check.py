@@ -9,6 +9,7 @@ one, but not ser_brain.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -63,7 +64,7 @@ def clone(checkout):
             "https://github.com/speechbrain/speechbrain and give its folder."
         )
     target = BUILD / "speechbrain"
-    subprocess.run(["rm", "-rf", target], check=True)
+    shutil.rmtree(target, ignore_errors=True)
     BUILD.mkdir(parents=True, exist_ok=True)
     words = ["git", "clone", "--quiet", "--shared", checkout.resolve(), target]
     subprocess.run(words, check=True)
@@ -86,10 +87,11 @@ def environment(target):
     folder = BUILD / "venv"
     if not folder.is_dir():
         venv.create(folder, with_pip=True)
-    scheme = {"base": str(folder), "platbase": str(folder)}
-    site = Path(sysconfig.get_path("purelib", "venv", scheme))
+    base = {"base": str(folder), "platbase": str(folder)}
+    site = Path(sysconfig.get_path("purelib", "posix_prefix", base))
     # In this order, and without the .pth file that leads to ser_brain.
-    paths = [str(target), sysconfig.get_path("purelib")]
+    packages = [sysconfig.get_path(kind) for kind in ("purelib", "platlib")]
+    paths = [str(target), *dict.fromkeys(packages)]
     (site / "clone.pth").write_text("\n".join(paths) + "\n", "utf-8")
     text = (target / ".pre-commit-config.yaml").read_text("utf-8")
     repos = {

@@ -248,7 +248,8 @@ def test_speechbrain_s_wrapper_gives_its_model(wrapper):
     )
     outputs = brain.compute_forward(whole, sb.Stage.VALID)
     brain.compute_objectives(outputs, whole, sb.Stage.VALID).backward()
-    assert wrapper.model.encoder.layers[0].attention.q_proj.weight.grad.any()
+    # Layer drop may leave out any layer, but never this norm.
+    assert wrapper.model.encoder.layer_norm.weight.grad.any()
     with torch.no_grad():
         wrapper.eval()
         torch.testing.assert_close(

@@ -21,6 +21,7 @@ from ser_brain.brains import (
     EmotionStateBrain,
     UtteranceBrain,
 )
+from ser_brain.clustering import PseudoLabels
 from ser_brain.corpora.mini import unpack_mini
 from ser_brain.errors import InputError
 from ser_brain.lobes.wav2vec import EmotionStateEncoder, Wav2Vec
@@ -307,6 +308,7 @@ def test_cluster_prediction_has_the_same_loss(exported, source, batch):
         [count],
         time_mask=mask,
         targets=targets,
+        pseudo_labels=PseudoLabels((4, 7), 50.0, "key", {}),
     )
     torch.testing.assert_close(found, expected)
 

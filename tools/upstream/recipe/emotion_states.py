@@ -137,7 +137,7 @@ def learn_states(section, dataset, run_opts):
         valid_loader_kwargs=section["valid_dataloader_opts"],
     )
     brain.checkpointer.recover_if_possible(min_key="loss")
-    return brain.modules.encoder.eval()
+    return section["modules"]["encoder"].eval()
 
 
 @torch.no_grad()

@@ -94,16 +94,16 @@ def fine_tune(section, datasets, run_opts, wav2vec2):
         The encoder to start from.
     """
     train, test = datasets
-    weights = class_weights(train, section["labels"])
     modules = {"wav2vec2": wav2vec2, "head": section["head"]}
     section["checkpointer"].add_recoverables(modules)
     brain = EmotionBrain(
         modules=modules,
         opt_class=section["opt_class"],
-        hparams={**section, "wav2vec2": wav2vec2, "class_weights": weights},
+        hparams={**section, "wav2vec2": wav2vec2},
         run_opts=run_opts,
         checkpointer=section["checkpointer"],
     )
+    weights = class_weights(train, section["labels"])
     brain.hparams.class_weights = weights.to(brain.device)
     brain.fit(
         section["epoch_counter"],
