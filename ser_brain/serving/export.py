@@ -8,9 +8,12 @@ metadata has the classes and the sample rate.
 
 import io
 import json
+import logging
 import warnings
+from contextlib import contextmanager
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from ser_brain.dataio.audio import SAMPLE_RATE
 from ser_brain.errors import InputError
@@ -127,10 +130,12 @@ def _traced(graph):
 
 
 def _noise(lengths, generator):
-    """A padded batch of noise."""
-    lengths = torch.tensor(lengths)
-    shape = len(lengths), int(lengths.max())
-    return 0.1 * torch.randn(shape, generator=generator), lengths
+    """A padded batch of noise that begins and ends softly, as clips do."""
+    wavs = [
+        0.1 * torch.hann_window(n) * torch.randn(n, generator=generator)
+        for n in lengths
+    ]
+    return pad_sequence(wavs, batch_first=True), torch.tensor(lengths)
 
 
 def _quantized(model, path):
@@ -138,7 +143,7 @@ def _quantized(model, path):
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with atomic_path(path) as beside:
+    with atomic_path(path) as beside, _quiet():
         quantize_dynamic(
             model,
             beside,
@@ -150,6 +155,16 @@ def _quantized(model, path):
             extra_options={"MatMulConstBOnly": True},
         )
         return onnx.load(beside)
+
+
+@contextmanager
+def _quiet():
+    """Without advice on static shapes, which these graphs do not have."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _metadata(recognizer, int8, provenance):
