@@ -23,6 +23,7 @@ COMMANDS = (
     "export",
     "push",
     "verify",
+    "check",
     "train",
     "baseline",
     "run",

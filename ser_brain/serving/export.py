@@ -8,13 +8,18 @@ metadata has the classes and the sample rate.
 
 import io
 import json
+import logging
+import tempfile
 import warnings
+from contextlib import contextmanager
+from pathlib import Path
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from ser_brain.dataio.audio import SAMPLE_RATE
 from ser_brain.errors import InputError
-from ser_brain.files import atomic_path, write_atomically
+from ser_brain.files import write_atomically
 from ser_brain.inference.recognizer import WINDOW
 from ser_brain.lobes.whisper import Whisper
 from ser_brain.lobes.whisper.log_mel import HOP
@@ -72,7 +77,7 @@ def export_onnx(recognizer, path, int8=False, provenance=None):
         )
     model = onnx.load_from_string(_traced(ClassifierGraph(recognizer)))
     if int8:
-        model = _quantized(model, path)
+        model = _quantized(model)
     described = _metadata(recognizer, int8, provenance or {})
     onnx.helper.set_model_props(model, described)
     content = model.SerializeToString()
@@ -127,18 +132,21 @@ def _traced(graph):
 
 
 def _noise(lengths, generator):
-    """A padded batch of noise."""
-    lengths = torch.tensor(lengths)
-    shape = len(lengths), int(lengths.max())
-    return 0.1 * torch.randn(shape, generator=generator), lengths
+    """A padded batch of noise that begins and ends softly, as clips do."""
+    wavs = [
+        0.1 * torch.hann_window(n) * torch.randn(n, generator=generator)
+        for n in lengths
+    ]
+    return pad_sequence(wavs, batch_first=True), torch.tensor(lengths)
 
 
-def _quantized(model, path):
+def _quantized(model):
     """The model with the weights of its matrix products in 8 bits."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with atomic_path(path) as beside:
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        beside = Path(folder, "int8.onnx")
         quantize_dynamic(
             model,
             beside,
@@ -150,6 +158,16 @@ def _quantized(model, path):
             extra_options={"MatMulConstBOnly": True},
         )
         return onnx.load(beside)
+
+
+@contextmanager
+def _quiet():
+    """Without advice on static shapes, which these graphs do not have."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _metadata(recognizer, int8, provenance):

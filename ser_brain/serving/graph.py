@@ -84,15 +84,24 @@ class ClassifierGraph(nn.Module):
             Shape (batch, classes).
         """
         wavs = wavs.masked_fill(~valid_frames(lengths, wavs.shape[1]), 0)
-        found = [self.answer(*play(wavs, lengths)) for play in self.players]
-        return torch.stack(found).mean(0)
-
-    def answer(self, wavs, samples):
-        """Posteriors of utterances played as they are."""
+        # One batch of all speeds: each weight is used once, as the
+        # quantisation of ONNX files needs it.
+        wavs, samples = self.played(wavs, lengths)
         features, lengths = self.front_end(wavs, samples)
         states = self.transformer(features, lengths)
         frames = torch.stack(states) if self.reads_layers else states[-1]
-        return self.head(frames, lengths).softmax(dim=-1)
+        posteriors = self.head(frames, lengths).softmax(dim=-1)
+        return posteriors.unflatten(0, (len(self.players), -1)).mean(0)
+
+    def played(self, wavs, lengths):
+        """Utterances at each speed, (speeds * batch, samples), and lengths."""
+        if len(self.players) == 1:
+            return self.players[0](wavs, lengths)
+        slowest = min(self.players, key=lambda play: play.taken / play.given)
+        longest = slowest.count(wavs.shape[1])
+        found = [play(wavs, lengths) for play in self.players]
+        padded = [F.pad(x, (0, longest - x.shape[1])) for x, _ in found]
+        return torch.cat(padded), torch.cat([counts for _, counts in found])
 
 
 class Transformer(nn.Module):
@@ -274,16 +283,19 @@ class Player(nn.Module):
             weights, self.before = _soxr_filter(self.taken, self.given)
             self.register_buffer("weights", weights[:, None])
 
+    def count(self, samples):
+        """Samples that so many samples become."""
+        return resampled_count(samples, self.taken, self.given)
+
     def forward(self, wavs, lengths):
         """Waveforms (batch, samples), zero beyond their lengths, and those."""
         if self.taken == self.given:
             return wavs, lengths
-        counts = resampled_count(lengths, self.taken, self.given)
+        counts = self.count(lengths)
         after = self.weights.shape[2] + self.taken
         x = F.pad(wavs[:, None], (self.before, after))
         x = F.conv1d(x, self.weights, stride=self.taken)
-        longest = resampled_count(wavs.shape[1], self.taken, self.given)
-        x = x.transpose(1, 2).flatten(1)[:, :longest]
+        x = x.transpose(1, 2).flatten(1)[:, : self.count(wavs.shape[1])]
         return x.masked_fill(~valid_frames(counts, x.shape[1]), 0), counts
 
 

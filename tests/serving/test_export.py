@@ -192,6 +192,17 @@ def test_int8_is_smaller_and_close(run, clips, tmp_path, capsys):
     assert 0 < (found - expected).abs().max() < 0.1
 
 
+def test_int8_of_several_speeds(make_encoder, tmp_path):
+    """Each matrix product of the transformer is in 8 bits, once."""
+    onnx = pytest.importorskip("onnx")
+    path = tmp_path / "int8.onnx"
+    export_onnx(build(make_encoder, "layers and speeds"), path, int8=True)
+    kinds = [node.op_type for node in onnx.load(path).graph.node]
+    # Four projections of attention and two of the feed-forward part, in each
+    # of two layers, and the projection of the features.
+    assert kinds.count("MatMulInteger") == 13
+
+
 def test_what_is_no_exported_model(run, tmp_path):
     """Missing, damaged, of others, or not one: a sentence each."""
     with pytest.raises(InputError, match="is no ONNX file: write one by"):
