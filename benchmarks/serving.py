@@ -145,13 +145,17 @@ def load(port, clips, clients, seconds, meanwhile=None):
             future.result()
     took = time.perf_counter() - begun
     waited = [each for client in asking for each in client.waited]
-    middle, late = np.percentile(waited, [50, 99]).tolist()
+    middle, late = (
+        np.percentile(waited, [50, 99]).round(4).tolist()
+        if waited
+        else (None, None)
+    )
     statuses = sum((client.statuses for client in asking), Counter())
     return {
         "clients": clients,
         "requests_per_second": round(len(waited) / took, 2),
-        "p50_ms": round(1000 * middle, 1),
-        "p99_ms": round(1000 * late, 1),
+        "p50_seconds": middle,
+        "p99_seconds": late,
         "statuses": {str(status): n for status, n in statuses.items()},
         "largest_difference": max(client.difference for client in asking),
     }

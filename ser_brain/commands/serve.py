@@ -68,8 +68,11 @@ def run(arguments):
         service = Service(
             recognizer, limits, arguments.queue, arguments.batch_seconds
         )
-        announce(arguments.model, listener)
-        server.run(make_app(service), listener)
+        server.run(
+            make_app(service),
+            listener,
+            lambda: announce(arguments.model, listener),
+        )
     print(f"stopped: {service.answered} requests were answered", flush=True)
     return 0
 

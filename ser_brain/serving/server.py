@@ -9,7 +9,28 @@ with extra("serve"):
     import uvicorn
 
 
-def run(app, listener):
+class Server(uvicorn.Server):
+    """Tells when it takes requests, and from when on it loses none.
+
+    Arguments
+    ---------
+    config : uvicorn.Config
+        Its settings.
+    announce : callable
+        Called once, when the server has started and handles the signals.
+    """
+
+    def __init__(self, config, announce):
+        super().__init__(config)
+        self.announce = announce
+
+    async def startup(self, sockets=None):
+        """Start, then tell."""
+        await super().startup(sockets)
+        self.announce()
+
+
+def run(app, listener, announce):
     """Serve until SIGTERM or Ctrl-C, and answer what was accepted before.
 
     Arguments
@@ -19,6 +40,8 @@ def run(app, listener):
     listener : socket.socket
         As ``address.listen`` gives it. It is closed at the signal; requests
         that it has accepted are answered.
+    announce : callable
+        Called when requests are taken.
     """
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False
@@ -27,4 +50,4 @@ def run(app, listener):
     # end that was asked for.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listener])
+        Server(config, announce).run(sockets=[listener])

@@ -21,7 +21,7 @@ class Gate(EmotionRecognizer):
         self.batches = []
 
     def classify_batch(self, wavs, wav_lens=None):
-        assert self.open.wait(30)
+        assert self.open.wait(300)
         self.batches.append(len(wavs))
         return super().classify_batch(wavs, wav_lens)
 
@@ -62,7 +62,7 @@ def test_answers_are_those_of_each_alone(
     random.Random(0).shuffle(places)
     with ThreadPoolExecutor(8) as pool:
         futures = [*pool.map(lambda p: batcher.submit(signals[p]), places)]
-    records = [future.result(30) for future in futures]
+    records = [future.result(300) for future in futures]
     batcher.close()
     rows = expected[places]
     torch.testing.assert_close(posteriors(records), rows, atol=1e-5, rtol=0)
@@ -78,7 +78,7 @@ def test_what_waits_is_batched_and_counted(gate, signals, expected):
     batcher = Batcher(gate, 60, lambda *found: measured.append(found))
     futures = [batcher.submit(signal) for signal in signals]
     gate.open.set()
-    records = [future.result(30) for future in futures]
+    records = [future.result(300) for future in futures]
     batcher.close()
     torch.testing.assert_close(posteriors(records), expected, atol=1e-5, rtol=0)
     # Of like length: 16000, 15900, 15800; 9000; 8100, 8000; 401, 400; ...
@@ -93,7 +93,7 @@ def test_the_budget_bounds_what_is_taken(gate):
     batcher = Batcher(gate, 2)
     futures = [batcher.submit(torch.randn(16000)) for _ in range(6)]
     gate.open.set()
-    assert all(future.result(30) for future in futures)
+    assert all(future.result(300) for future in futures)
     batcher.close()
     assert max(gate.batches) == 2
 
@@ -108,8 +108,8 @@ def test_a_bad_clip_fails_alone(gate, signals, expected):
     good.append(batcher.submit(signals[5]))
     gate.open.set()
     with pytest.raises(InputError, match="not finite"):
-        wrong.result(30)
-    records = [future.result(30) for future in good]
+        wrong.result(300)
+    records = [future.result(300) for future in good]
     batcher.close()
     torch.testing.assert_close(
         posteriors(records), expected[[4, 5]], atol=1e-5, rtol=0
@@ -136,7 +136,7 @@ def test_whoever_gives_up_costs_nothing(gate, signals):
     last = batcher.submit(signals[4])
     assert any([future.cancel() for future in cancelled])
     gate.open.set()
-    assert first.result(30) and last.result(30)
+    assert first.result(300) and last.result(300)
     batcher.close()
     left = sum(not future.cancelled() for future in cancelled)
     assert sum(gate.batches) == 2 + left

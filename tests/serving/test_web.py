@@ -142,7 +142,7 @@ def opened(request, browser, served):
     requests = []
     context.on("request", lambda each: requests.append(each.url))
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(300_000)
     page.goto(served[1])
     yield page
     # At its end: whatever was done, nothing came from elsewhere, and nothing
@@ -224,5 +224,5 @@ def test_the_end_keeps_no_recording(served):
     process, _, scratch = served
     assert [*scratch.glob("ser-brain-web-*")]
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
+    assert process.wait(300) == 0
     assert not [*scratch.glob("ser-brain-web-*")]
