@@ -147,7 +147,8 @@ def pseudo_labels(experiment, section, states, folder=None, number=1):
         # Both files go with the folder when the stage is done.
         file = write_states(experiment, encoder, stage.checkpoints, train)
         frames = file.open()
-        ensemble.fit(frames, stage.checkpoints / "kmeans.safetensors")
+        some = file.sample(built["kmeans_share"], ensemble.seed)
+        ensemble.fit(some, stage.checkpoints / "kmeans.safetensors")
         ensemble.save(stage.folder)
         ends = np.cumsum(file.counts)[:-1]
 
