@@ -64,6 +64,7 @@ setup(
     package_data={
         "ser_brain": [
             "assets/**/*",
+            "corpora/*.yaml",
             "reporting/*.html",
             "reporting/*.css",
             "reporting/*.yaml",
