@@ -49,14 +49,13 @@ def adapted_stage(outline, section, clusters=None, number=1):
 
 
 def classifier_stage(outline, section, adapted=None):
-    """What is tested, after the adaptation if there is one."""
+    """What is tested, after the adaptation, and texts, if there are any."""
     fold = outline.fold
     depends = [] if adapted is None else [adapted.key]
-    return outline.stage(
-        "classifier",
-        outline.folder,
-        outline.key(section, (*fold.train, *fold.test), fold.name, *depends),
-    )
+    ids = (*fold.train, *fold.test)
+    depends = [fold.name, *depends, *outline.text_key(ids)]
+    key = outline.key(section, ids, *depends)
+    return outline.stage("classifier", outline.folder, key)
 
 
 def chain(outline) -> list[Stage]:

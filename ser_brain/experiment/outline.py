@@ -21,6 +21,7 @@ from ser_brain.corpora import (
     prepare_table,
     select_classes,
     training_share,
+    without_texts,
 )
 from ser_brain.corpora.mini import default_target, unpack_mini
 from ser_brain.dataio.audio import RESAMPLER
@@ -36,6 +37,7 @@ from ser_brain.experiment.settings import Settings
 from ser_brain.experiment.stage import Stage, in_round
 from ser_brain.experiment.targets import with_targets
 from ser_brain.files import folder_name
+from ser_brain.lobes.text_encoder import RANDOM
 from ser_brain.results.outputs import COLUMNS
 
 # SpeechBrain's run options that change what a stage computes.
@@ -145,6 +147,8 @@ class Outline:
         self.train_share = float(settings.get("train_share"))
         if self.train_share != 1:
             self.scale = f"{self.scale}-share{self.train_share:g}"
+        if RANDOM in (settings.get("text_encoder"), settings.get("asr")):
+            self.scale = f"{self.scale}-random_text"
         if self.run_opts.debug:
             self.scale = f"{self.scale}-debug"
         settings.apply_overrides()
@@ -347,8 +351,19 @@ class Outline:
         return self.corpus_folder.joinpath(*parts)
 
     def entries(self, ids):
-        """Manifest entries of some utterances."""
-        return {key: self.manifest[key] for key in ids}
+        """What is known of some utterances' audio."""
+        return without_texts({key: self.manifest[key] for key in ids})
+
+    def text_key(self, ids):
+        """Keys of the texts that a procedure reads; of transcripts none.
+
+        These depend on the audio and on the recogniser, which is a setting.
+        """
+        tree = self.settings.tree
+        if "text_encoder" not in tree or self.settings.get("asr") is not None:
+            return ()
+        texts = {key: self.manifest[key].get("text") for key in ids}
+        return (manifest_key(texts),)
 
     def key(self, section, ids, *depends):
         """Hash of a section, of the samples it sees and of earlier stages."""

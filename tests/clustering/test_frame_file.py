@@ -123,7 +123,9 @@ def test_a_sample_takes_its_share_of_every_clip(tmp_path):
     assert len(drawn) == sum(sizes)
     begins = np.cumsum([0, *sizes])
     for part, begin, end in zip(parts, begins, begins[1:]):
-        rows = [np.flatnonzero((part == row).all(1)) for row in drawn[begin:end]]
+        rows = [
+            np.flatnonzero((part == row).all(1)) for row in drawn[begin:end]
+        ]
         places = np.concatenate([np.zeros(0, int), *rows])
         assert len(places) == end - begin and (np.diff(places) > 0).all()
     np.testing.assert_array_equal(file.sample(0.2, seed=1), drawn)
