@@ -222,11 +222,8 @@ class AttentivePooling(Pooling):
 
     def arguments(self):
         """The sizes of a frame and of the hidden layer, and the scale."""
-        return {
-            "dim": self.dim,
-            "attention_dim": self.attention_dim,
-            "scale": self.scale,
-        }
+        names = ("dim", "attention_dim", "scale")
+        return {name: getattr(self, name) for name in names}
 
 
 class LSTMPooling(Pooling):
@@ -260,11 +257,34 @@ class LSTMPooling(Pooling):
         return mean_over_time(self.states(x, valid), valid)
 
     def states(self, x, valid):
-        """The LSTM's outputs, shape (batch, frames, 2 * hidden)."""
-        # Packed, so that the backward direction starts at the utterance's
-        # own last frame; the unpacked padding is zero again.
+        """Outputs (batch, frames, 2 * hidden), zero beyond an utterance."""
+        lengths = valid.sum(dim=1)
+        if x.is_cuda:
+            return self._packed(x, lengths.cpu())
+        # On a CPU a packed sequence takes ten times as long.
+        frames = torch.arange(x.size(1), device=x.device)
+        # The backward direction starts at the utterance's own last frame.
+        mirrored = lengths[:, None] - 1 - frames
+        places = torch.where(valid, mirrored, frames)[..., None]
+        forward = self._one_way(x, "")
+        backward = x.gather(1, places.expand_as(x))
+        backward = self._one_way(backward, "_reverse")
+        backward = backward.gather(1, places.expand_as(backward))
+        states = torch.cat([forward, backward], dim=-1)
+        return states.masked_fill(~valid[..., None], 0.0)
+
+    def _one_way(self, x, direction):
+        """One direction's outputs, shape (batch, frames, hidden)."""
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        weights = [getattr(self.lstm, f"{n}_l0{direction}") for n in names]
+        start = x.new_zeros(1, len(x), self.hidden)
+        options = (True, 1, 0.0, self.training, False, True)
+        return torch.lstm(x, (start, start), weights, *options)[0]
+
+    def _packed(self, x, lengths):
+        """Both directions at once."""
         packed = nn.utils.rnn.pack_padded_sequence(
-            x, valid.sum(dim=1).cpu(), batch_first=True, enforce_sorted=False
+            x, lengths, batch_first=True, enforce_sorted=False
         )
         states, _ = nn.utils.rnn.pad_packed_sequence(
             self.lstm(packed)[0], batch_first=True, total_length=x.size(1)
@@ -286,10 +306,8 @@ class AttentiveLSTMPooling(LSTMPooling):
 
     Arguments
     ---------
-    dim : int
-        Size of a frame.
-    hidden : int
-        Units in each direction; the output has twice as many.
+    dim, hidden : int
+        As for ``LSTMPooling``.
     attention_dim : int
         As for ``AttentivePooling``.
 
@@ -310,8 +328,8 @@ class AttentiveLSTMPooling(LSTMPooling):
 
     def arguments(self):
         """The sizes of a frame, of the LSTM and of the scoring network."""
-        attention_dim = self.attention.attention_dim
-        return {**super().arguments(), "attention_dim": attention_dim}
+        size = self.attention.attention_dim
+        return {**super().arguments(), "attention_dim": size}
 
 
 def _same_dim(pooling, given, built_for):

@@ -123,3 +123,19 @@ def test_a_scale_below_1_makes_the_weights_even():
     pooling.scale = 0.3
     weights = (0.3 * pooling.score(x)).softmax(1)
     torch.testing.assert_close(pooling(x), (weights * x).sum(1))
+
+
+def test_an_lstm_is_torchs_own_on_packed_sequences():
+    pooling = build("lstm")
+    x, lengths = torch.randn(4, 9, DIM), torch.tensor([9, 1, 4, 9])
+    valid = torch.arange(9) < lengths[:, None]
+    x = x.masked_fill(~valid[..., None], 0)
+    weights = list(pooling.parameters())
+    outputs = pooling.states(x, valid), pooling._packed(x, lengths)
+    torch.testing.assert_close(*outputs, atol=1e-6, rtol=1e-5)
+    gradients = [
+        torch.autograd.grad((one * one.detach()).sum(), weights)
+        for one in outputs
+    ]
+    for ours, theirs in zip(*gradients):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)

@@ -349,7 +349,9 @@ def test_the_numbers_that_the_publications_of_table_5_give():
     assert fcn["head"]["pooling"]["scale"] == 0.3
     assert fcn["head"]["dim"] == 256 and not fcn["head"]["relu_pooled"]
     assert resolved("layer_weights")["frozen"]["head"]["fusion"] == "frames"
-    text, asr = (resolved(name)["frozen"] for name in ("audio_text", "audio_asr"))
+    text, asr = (
+        resolved(name)["frozen"] for name in ("audio_text", "audio_asr")
+    )
     assert text["asr"] is None and asr["asr"] == "openai/whisper-base.en"
     differ = {key for key in text if text[key] != asr[key]}
     assert differ == {"asr", "text_encoder"}
