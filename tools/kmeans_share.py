@@ -67,7 +67,8 @@ def main(words):
     outline.prepare()
     outline.choose_fold()
     torch.set_num_threads(outline.settings.get("threads") or 1)
-    stage = states_stage(outline, outline.folder_of(SHARED))
+    folder = outline.folder_of(SHARED)
+    stage = states_stage(outline, "emotion_states", folder)
     if stage.done is None:
         raise InputError(
             f"fold {outline.fold.name} has no finished P1 with these "

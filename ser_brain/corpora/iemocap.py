@@ -40,8 +40,8 @@ RATER_CODES = {
     "surprise": "sur",
 }
 # Other lines of a transcription name no utterance.
-# The letter after "Ses01" is who wore the markers; the last one speaks.
 TEXT_LINE = re.compile(r"(Ses\w+)\s+\[[\d.\s-]+\]\s*:\s*(\S.*)")
+# The letter after "Ses01" is who wore the markers; the last one speaks.
 UTTERANCE = re.compile(r"(Ses0([1-5])[FM]_\w+)_([FM])\d+")
 
 

@@ -96,7 +96,7 @@ def read_savee(data_folder, allow_incomplete=False):
         # A copy of other sentences has them beside the audio.
         own = path.with_suffix(".txt")
         if own.is_file():
-            text = own.read_text(encoding="utf-8").strip()
+            text = own.read_text(encoding="utf-8", errors="replace").strip()
             texts.append(own)
         clips[name] = Clip(
             name, wav, EMOTIONS[code], speaker, speaker, text=text or None

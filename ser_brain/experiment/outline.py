@@ -37,7 +37,6 @@ from ser_brain.experiment.settings import Settings
 from ser_brain.experiment.stage import Stage, in_round
 from ser_brain.experiment.targets import with_targets
 from ser_brain.files import folder_name
-from ser_brain.lobes.text_encoder import RANDOM
 from ser_brain.results.outputs import COLUMNS
 
 # SpeechBrain's run options that change what a stage computes.
@@ -51,6 +50,8 @@ RUN_OPTIONS = (
     "remove_vector_weight_decay",
     "skip_nonfinite_grads",
 )
+# A text encoder or recogniser with random weights, as lobes name it.
+RANDOM = "random"
 
 
 class Outline:
@@ -353,17 +354,6 @@ class Outline:
     def entries(self, ids):
         """What is known of some utterances' audio."""
         return without_texts({key: self.manifest[key] for key in ids})
-
-    def text_key(self, ids):
-        """Keys of the texts that a procedure reads; of transcripts none.
-
-        These depend on the audio and on the recogniser, which is a setting.
-        """
-        tree = self.settings.tree
-        if "text_encoder" not in tree or self.settings.get("asr") is not None:
-            return ()
-        texts = {key: self.manifest[key].get("text") for key in ids}
-        return (manifest_key(texts),)
 
     def key(self, section, ids, *depends):
         """Hash of a section, of the samples it sees and of earlier stages."""

@@ -9,6 +9,7 @@ from torch import nn
 
 from ser_brain.lobes import load_frame_encoder
 from ser_brain.lobes.fcn import LogSpectrogram, SpectrogramFCN
+from ser_brain.lobes.wav2vec import Wav2Vec
 
 SMALL = (3, 4, 5, 4, 6)
 
@@ -104,3 +105,14 @@ def test_saved_and_loaded(encoder, tmp_path):
 def test_options_that_cannot_be(options, told):
     with pytest.raises(ValueError, match=told):
         SpectrogramFCN(**options)
+
+
+def test_wav2vec_frames_for_a_head_are_the_aggregators(tiny_wav2vec):
+    encoder = load_frame_encoder(tiny_wav2vec).eval()
+    wavs = torch.randn(2, 8000)
+    expected = Wav2Vec(tiny_wav2vec).eval()(wavs)
+    assert torch.equal(encoder(wavs), expected)
+    assert torch.equal(encoder.layers(wavs)[0], expected)
+    assert encoder.frame_lengths(encoder.shortest) == 1
+    assert encoder.frame_lengths(encoder.shortest - 1) == 0
+    assert encoder.n_layers == 1 and encoder.keep_layers() is None

@@ -393,16 +393,3 @@ def test_pretraining_learns():
 def test_pretraining_needs_room_to_predict():
     with pytest.raises(ValueError, match="2 frames.*is 3 ahead"):
         _pretraining()(torch.zeros(1, 700))
-
-
-def test_frames_for_a_head_are_the_aggregators(tiny_wav2vec):
-    from ser_brain.lobes import load_frame_encoder
-
-    encoder = load_frame_encoder(tiny_wav2vec).eval()
-    wavs = torch.randn(2, 8000)
-    expected = Wav2Vec(tiny_wav2vec).eval()(wavs)
-    assert torch.equal(encoder(wavs), expected)
-    assert torch.equal(encoder.layers(wavs)[0], expected)
-    assert encoder.frame_lengths(encoder.shortest) == 1
-    assert encoder.frame_lengths(encoder.shortest - 1) == 0
-    assert encoder.n_layers == 1 and encoder.keep_layers() is None
