@@ -66,6 +66,7 @@ setup(
     package_data={
         "ser_brain": [
             "assets/**/*",
+            "corpora/*.yaml",
             "reporting/*.html",
             "reporting/*.css",
             "reporting/*.yaml",

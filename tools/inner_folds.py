@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from ser_brain.corpora import prepare
+from ser_brain.engines.runs import script_name
 from ser_brain.experiment.outline import Outline
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,11 +35,12 @@ def training_table(outline, fold, folder):
     root = str(Path(outline.data_folder).resolve())
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["path", "emotion", "speaker"])
+        writer.writerow(["path", "emotion", "speaker", "text"])
         for key in train:
             entry = outline.manifest[key]
             wav = entry["wav"].replace("{data_root}", root)
-            writer.writerow([wav, entry["emotion"], entry["speaker"]])
+            row = [wav, entry["emotion"], entry["speaker"]]
+            writer.writerow([*row, entry.get("text", "")])
     return path
 
 
@@ -74,8 +76,8 @@ def main():
     outline = Outline([args.yaml, *args.common], args.corpus)
     outline.prepare(lambda *words: prepare(args.corpus, *words))
     names = args.folds.split(",") if args.folds else outline.fold_names()
-    recipe = f"train_{Path(args.yaml).stem}.py"
-    recipe = ROOT / "recipes" / args.corpus / recipe
+    script = script_name(Path(args.yaml).stem)
+    recipe = ROOT / "recipes" / args.corpus / script
     print(f"| settings | {' | '.join(names)} | mean |")
     print("|---" * (len(names) + 2) + "|")
     for setting in args.tries or [""]:

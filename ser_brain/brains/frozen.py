@@ -9,6 +9,11 @@ from ser_brain.brains.base import ObjectiveBrain
 from ser_brain.nnet.losses import IGNORED, weighted_cross_entropy_terms
 
 
+def with_more(utterance, **more):
+    """A copy of an utterance with more to it."""
+    return SimpleNamespace(**vars(utterance), **more)
+
+
 class FrozenBrain(ObjectiveBrain):
     """Trains a head over an encoder's layers; the encoder is not run.
 
@@ -43,7 +48,7 @@ class FrozenBrain(ObjectiveBrain):
         features = self.hparams.layer_features(utterance.id, speed)
         group = self.hparams.groups.get(utterance.id, -1)
         more = {"features": features, "frames": len(features), "group": group}
-        return SimpleNamespace(**vars(utterance), **more)
+        return with_more(utterance, **more)
 
     def denominators(self, utterances):
         """Sums of class weights: all, then those that each witness learns."""

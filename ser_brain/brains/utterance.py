@@ -18,9 +18,10 @@ from ser_brain.nnet.losses import (
 class UtteranceBrain(ObjectiveBrain):
     """Weighted cross-entropy on the utterance (Chen and Rudnicky).
 
-    Modules: encoder (``lobes.encoder.Encoder``), head (``UtteranceHead``).
-    More in ``hparams``: class_weights, augment (a ``speechbrain.augment``
-    Augmenter or None), lr_decay and head_lr_factor (``nnet.layer_rates``).
+    Modules: encoder (``lobes.frame_encoder.FrameEncoder``), head
+    (``UtteranceHead``). More in ``hparams``: class_weights, augment (a
+    ``speechbrain.augment`` Augmenter or None), lr_decay and head_lr_factor
+    (``nnet.layer_rates``).
     """
 
     def init_optimizers(self):
@@ -91,8 +92,8 @@ class UtteranceBrain(ObjectiveBrain):
         labels = torch.tensor([one.label for one in utterances])
         return weights[labels].sum()[None]
 
-    def compute_forward(self, batch, stage):
-        """Logits of each utterance, shape (batch, classes)."""
+    def frames(self, batch, stage):
+        """The encoder's frames (batch, frames, dim) and their lengths."""
         masks = (
             getattr(batch, "time_mask", None),
             getattr(batch, "feature_mask", None),
@@ -105,8 +106,11 @@ class UtteranceBrain(ObjectiveBrain):
             keep=self.keep_layers(encoder, stage),
             features=getattr(batch, "features", None),
         )
-        lengths = encoder.frame_lengths(batch.samples)
-        return self.modules.head(states, lengths)
+        return states, encoder.frame_lengths(batch.samples)
+
+    def compute_forward(self, batch, stage):
+        """Logits of each utterance, shape (batch, classes)."""
+        return self.modules.head(*self.frames(batch, stage))
 
     def compute_objectives(self, logits, batch, stage):
         """Class-weighted cross-entropy, the mean over the batch.

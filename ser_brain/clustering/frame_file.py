@@ -166,3 +166,53 @@ class FrameFile:
         if not shape[0]:
             return np.zeros(shape, "<f4")
         return np.memmap(self.path, dtype="<f4", mode="r", shape=shape)
+
+    def sample(self, share, seed):
+        """Some frames of every utterance, drawn at random.
+
+        Arguments
+        ---------
+        share : float
+            Of an utterance's frames, in (0, 1]; rounded down, but at least
+            one frame. All of them stay in the file.
+        seed : int
+            Of the draws.
+
+        Returns
+        -------
+        frames : numpy.ndarray
+            float32, shape (frames, dim), in the order of the file: in memory,
+            or memory-mapped if ``share`` is 1.
+
+        Raises
+        ------
+        InputError
+            If the share is out of its range, or the file is not whole.
+
+        Example
+        -------
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> file = FrameFile(folder.name, dim=1)
+        >>> file.append([np.zeros((10, 1)), np.ones((2, 1))])
+        >>> file.sample(0.2, seed=1).ravel().tolist()
+        [0.0, 0.0, 1.0]
+        >>> folder.cleanup()
+        """
+        if not 0 < share <= 1:
+            raise InputError(
+                f"--kmeans_share is {share}: give a share of each clip's "
+                "frames above 0, at most 1."
+            )
+        frames = self.open()
+        if share == 1:
+            return frames
+        generator = np.random.default_rng(seed)
+        rows, begin = [], 0
+        for count in self.counts:
+            drawn = generator.choice(
+                count, min(count, max(1, int(share * count))), replace=False
+            )
+            rows.append(begin + np.sort(drawn))
+            begin += count
+        return frames[np.concatenate(rows)]

@@ -15,6 +15,8 @@ from ser_brain.corpora.manifest import (
     load_manifest,
     manifest_key,
     select_classes,
+    texts_of,
+    without_texts,
 )
 from ser_brain.corpora.prepare import prepare, prepare_table
 from ser_brain.corpora.registry import (

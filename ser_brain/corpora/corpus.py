@@ -26,6 +26,8 @@ class Clip:
         The recording session, or the speaker where there are none.
     fold : str, optional
         The fold that tests this clip, where the corpus gives one.
+    text : str, optional
+        What is said in it, where the corpus tells.
 
     Example
     -------
@@ -39,6 +41,7 @@ class Clip:
     speaker: str
     session: str
     fold: str | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Reading:
     clips : tuple of Clip
         The labelled utterances.
     label_files : tuple of pathlib.Path
-        The files that the labels were read from, besides the audio.
+        The files that labels and texts were read from, besides the audio.
 
     Example
     -------

@@ -2,13 +2,15 @@
 
 The labels lie in `Session1/dialog/EmoEvaluation/Ses01F_impro01.txt`, one line
 an utterance among the lines of the single raters; the audio lies in
-`Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav`.
+`Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav`; what is said
+in `Session1/dialog/transcriptions/Ses01F_impro01.txt`.
 """
 
 import difflib
 import logging
 import re
 from collections import Counter
+from dataclasses import replace
 
 from ser_brain.corpora.corpus import Clip, Corpus, Reading
 from ser_brain.errors import InputError
@@ -37,6 +39,8 @@ RATER_CODES = {
     "sadness": "sad",
     "surprise": "sur",
 }
+# Other lines of a transcription name no utterance.
+TEXT_LINE = re.compile(r"(Ses\w+)\s+\[[\d.\s-]+\]\s*:\s*(\S.*)")
 # The letter after "Ses01" is who wore the markers; the last one speaks.
 UTTERANCE = re.compile(r"(Ses0([1-5])[FM]_\w+)_([FM])\d+")
 
@@ -79,7 +83,8 @@ def read_iemocap(data_folder, allow_incomplete=False):
     Returns
     -------
     Reading
-        Clips with the corpus's own label codes, and the label files.
+        Clips with the corpus's own label codes and, where they are
+        transcribed, texts; and the files of both.
 
     Raises
     ------
@@ -91,6 +96,8 @@ def read_iemocap(data_folder, allow_incomplete=False):
     # Real copies hold "._Ses…" files and sub-folders with single raters'
     # files of the same names; this pattern meets neither.
     files = sorted(root.glob("Session[1-5]/dialog/EmoEvaluation/Ses*.txt"))
+    spoken = sorted(root.glob("Session[1-5]/dialog/transcriptions/Ses*.txt"))
+    texts = dict(line for file in spoken for line in _text_lines(file))
     clips = {}
     for file in files:
         wavs = file.parents[2] / "sentences" / "wav"
@@ -100,9 +107,18 @@ def read_iemocap(data_folder, allow_incomplete=False):
                     f"{where} labels {name} a second time: keep only one "
                     "label file of each dialogue."
                 )
-            clips[name] = _clip(where, name, label, wavs, data_folder)
+            clip = _clip(where, name, label, wavs, data_folder)
+            clips[name] = replace(clip, text=texts.get(name))
     present = _with_audio(clips.values(), data_folder, allow_incomplete)
-    return Reading(present, tuple(files))
+    return Reading(present, (*files, *spoken))
+
+
+def _text_lines(file):
+    """Yield (utterance name, what is said) for each line of a dialogue."""
+    for line in file.read_text(encoding="latin-1").splitlines():
+        match = TEXT_LINE.match(line)
+        if match is not None:
+            yield match[1], match[2].strip()
 
 
 def read_iemocap_numbers(data_folder):
@@ -256,7 +272,7 @@ IEMOCAP = Corpus(
     environment="IEMOCAP_ROOT",
     find=find_iemocap,
     read=read_iemocap,
-    version=1,
+    version=2,
     labels=LABELS,
     classes={
         "angry": ("ang",),

@@ -1,7 +1,7 @@
 """The manifest: one JSON file that all later steps read.
 
-`{id: {"wav", "duration", "emotion", "speaker", "session"[, "fold"]}}`, where
-`wav` starts with SpeechBrain's placeholder `{data_root}`, so that
+`{id: {"wav", "duration", "emotion", "speaker", "session"[, "fold"][, "text"]}}`,
+where `wav` starts with SpeechBrain's placeholder `{data_root}`, so that
 `DynamicItemDataset.from_json(file, {"data_root": data_folder})` reads it on
 any machine, and `duration` is in seconds.
 """
@@ -47,8 +47,9 @@ def build_manifest(clips, durations):
             "speaker": clip.speaker,
             "session": clip.session,
         }
-        if clip.fold is not None:
-            manifest[clip.id]["fold"] = clip.fold
+        more = {"fold": clip.fold, "text": clip.text}
+        given = {key: value for key, value in more.items() if value is not None}
+        manifest[clip.id] |= given
     return dict(sorted(manifest.items()))
 
 
@@ -140,6 +141,74 @@ def manifest_key(manifest):
     """
     canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def without_texts(manifest):
+    """A manifest as those see it who only listen.
+
+    Arguments
+    ---------
+    manifest : dict
+        A manifest, or a part of one.
+
+    Returns
+    -------
+    dict
+        The same entries without "text".
+
+    Example
+    -------
+    >>> without_texts({"a": {"emotion": "sad", "text": "No."}})
+    {'a': {'emotion': 'sad'}}
+    """
+    return {
+        id: {key: value for key, value in item.items() if key != "text"}
+        for id, item in manifest.items()
+    }
+
+
+def texts_of(manifest, source):
+    """What is said in each clip.
+
+    Arguments
+    ---------
+    manifest : dict
+        A manifest, or a part of one.
+    source : str or pathlib.Path
+        Where its clips come from, for the sentence.
+
+    Returns
+    -------
+    dict
+        Text by id.
+
+    Raises
+    ------
+    InputError
+        If a clip has none.
+
+    Example
+    -------
+    >>> texts_of({"a": {"text": "No."}}, "my.csv")
+    {'a': 'No.'}
+    >>> texts_of({"a": {}}, "my.csv")
+    Traceback (most recent call last):
+    ...
+    ser_brain.errors.InputError: my.csv has no text for any clip: ...
+    """
+    lacking = [id for id, item in manifest.items() if not item.get("text")]
+    fix = (
+        "a table needs what is said in its column `text`; or take the "
+        "transcripts of a recogniser, by hparams/audio_asr.yaml."
+    )
+    if len(lacking) == len(manifest):
+        raise InputError(f"{source} has no text for any clip: {fix}")
+    if lacking:
+        raise InputError(
+            f"{source} has no text for {len(lacking)} of {len(manifest)} "
+            f"clips, the first of them {lacking[0]}: {fix}"
+        )
+    return {id: item["text"] for id, item in manifest.items()}
 
 
 def class_names(classes):

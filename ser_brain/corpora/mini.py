@@ -24,7 +24,7 @@ from ser_brain.errors import InputError
 
 MARKER = "MINI_CORPUS.txt"
 # Raised when the same clips are laid out otherwise: old copies are replaced.
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 RATE = 16000
 
 SAVEE_SPEAKERS = ("DC", "JE", "JK", "KL")
@@ -230,9 +230,11 @@ def _replace(target, marker, writer):
 
 
 def _load_clips():
-    """The index's entries, in its order."""
+    """The index's entries, in its order, with what is said."""
     index = Path(folder("mini_corpus")) / "index.json"
-    return json.loads(index.read_text("utf-8"))["clips"]
+    clips = json.loads(index.read_text("utf-8"))["clips"]
+    texts = json.loads(index.with_name("texts.json").read_text("utf-8"))
+    return [clip | {"text": texts[clip["id"]]} for clip in clips]
 
 
 def _read_audio(clip):
@@ -271,8 +273,9 @@ def _write_iemocap(clips, root):
 
 
 def _write_dialogue(turns, dialogue, session_folder):
-    """The label file of one dialogue and its audio, a file for each turn."""
+    """Labels and text of one dialogue, and a file of audio for each turn."""
     blocks = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n"]
+    lines = []
     spoken = Counter()
     now = 1.0
     for clip in turns:
@@ -281,12 +284,18 @@ def _write_dialogue(turns, dialogue, session_folder):
         spoken[clip["sex"]] += 1
         end = now + len(samples) / RATE
         blocks.append(_label_block(clip, name, now, end))
+        lines.append(f"{name} [{now:08.4f}-{end:08.4f}]: {clip['text']}\n")
         wav = session_folder / "sentences" / "wav" / dialogue / f"{name}.wav"
         _write_wav(wav, samples, RATE)
         now = end + 0.5
-    labels = session_folder / "dialog" / "EmoEvaluation" / f"{dialogue}.txt"
-    labels.parent.mkdir(parents=True, exist_ok=True)
-    labels.write_text("\n".join(blocks), "utf-8")
+    told = {
+        "EmoEvaluation": "\n".join(blocks),
+        "transcriptions": "".join(lines),
+    }
+    for kind, text in told.items():
+        path = session_folder / "dialog" / kind / f"{dialogue}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
 
 
 def _label_block(clip, name, start, end):
@@ -313,11 +322,10 @@ def _write_savee(clips, root):
         for clip in (c for c in males if c["session"] == session):
             code = SAVEE_CODES[clip["emotion"]]
             spoken[code] += 1
-            _write_wav(
-                root / "AudioData" / speaker / f"{code}{spoken[code]:02d}.wav",
-                _resample(_read_audio(clip)),
-                SAVEE_RATE,
-            )
+            name = f"{code}{spoken[code]:02d}.wav"
+            wav = root / "AudioData" / speaker / name
+            _write_wav(wav, _resample(_read_audio(clip)), SAVEE_RATE)
+            wav.with_suffix(".txt").write_text(clip["text"] + "\n", "utf-8")
 
 
 def _resample(samples):

@@ -1,10 +1,14 @@
 """SAVEE: four speakers, seven emotions, the emotion in the file's name.
 
 Three layouts are met: the official `AudioData/DC/a01.wav`, the repackaged
-`ALL/DC_a01.wav`, and either of them without its outer folder.
+`ALL/DC_a01.wav`, and either of them without its outer folder. The four
+speakers read the same sentences (`savee_sentences.yaml`).
 """
 
 import re
+from pathlib import Path
+
+import yaml
 
 from ser_brain.corpora.corpus import AUDIO_SUFFIXES, Clip, Corpus, Reading
 from ser_brain.errors import InputError
@@ -19,7 +23,11 @@ EMOTIONS = {
     "sa": "sadness",
     "su": "surprise",
 }
-CLIP_NAME = re.compile(r"(DC|JE|JK|KL)_([a-z]+)\d+")
+# What is said, by emotion code, in the order of the clips' numbers.
+SENTENCES = yaml.safe_load(
+    Path(__file__).with_name("savee_sentences.yaml").read_text(encoding="utf-8")
+)
+CLIP_NAME = re.compile(r"(DC|JE|JK|KL)_([a-z]+)(\d+)")
 
 
 def find_savee(data_folder):
@@ -69,7 +77,7 @@ def read_savee(data_folder, allow_incomplete=False):
         An audio file that is not named as SAVEE names them, or a clip that
         is there twice.
     """
-    clips = {}
+    clips, texts = {}, []
     for name, path in _audio(find_savee(data_folder)):
         parts = CLIP_NAME.fullmatch(name)
         if parts is None or parts[2] not in EMOTIONS:
@@ -82,10 +90,42 @@ def read_savee(data_folder, allow_incomplete=False):
             raise InputError(
                 f"{path} is a second file for the clip {name}: keep one."
             )
-        speaker, code = parts.groups()
+        speaker, code, number = parts.groups()
         wav = path.relative_to(data_folder).as_posix()
-        clips[name] = Clip(name, wav, EMOTIONS[code], speaker, speaker)
-    return Reading(tuple(clips.values()), label_files=())
+        text = sentence(code, int(number))
+        # A copy of other sentences has them beside the audio.
+        own = path.with_suffix(".txt")
+        if own.is_file():
+            text = own.read_text(encoding="utf-8", errors="replace").strip()
+            texts.append(own)
+        clips[name] = Clip(
+            name, wav, EMOTIONS[code], speaker, speaker, text=text or None
+        )
+    return Reading(tuple(clips.values()), label_files=tuple(texts))
+
+
+def sentence(code, number):
+    """What every speaker says in a clip.
+
+    Arguments
+    ---------
+    code : str
+        The emotion's code in the clip's name.
+    number : int
+        The clip's number, from 1.
+
+    Returns
+    -------
+    str or None
+        None where SAVEE has no such clip.
+
+    Example
+    -------
+    >>> sentence("a", 3), sentence("a", 16)
+    ('Will you tell me why?', None)
+    """
+    known = SENTENCES.get(code, ())
+    return known[number - 1] if 1 <= number <= len(known) else None
 
 
 def _audio(root):
@@ -102,7 +142,7 @@ SAVEE = Corpus(
     environment="SAVEE_ROOT",
     find=find_savee,
     read=read_savee,
-    version=1,
+    version=2,
     labels=tuple(EMOTIONS.values()),
     classes={emotion: (emotion,) for emotion in EMOTIONS.values()},
     published={

@@ -1,7 +1,7 @@
 """The user's own corpus: a CSV or JSON table of clips.
 
-The columns are `path, emotion, speaker` and, where wanted, `session` and
-`fold`; others are left alone. Paths are relative to the table's folder, or
+The columns are `path, emotion, speaker` and, where wanted, `session`, `fold`
+and `text` (what is said); others are left alone. Paths are relative to the table's folder, or
 absolute. A JSON table is a list of objects, or `{id: object}`.
 """
 
@@ -18,7 +18,7 @@ from ser_brain.errors import InputError
 from ser_brain.files import is_file
 
 NEEDED = ("path", "emotion", "speaker")
-OPTIONAL = ("session", "fold")
+OPTIONAL = ("session", "fold", "text")
 # What other programs put between columns.
 DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
@@ -344,4 +344,5 @@ def _clip(id, wav, row):
         speaker=values["speaker"],
         session=values["session"] or values["speaker"],
         fold=values["fold"] or None,
+        text=values["text"] or None,
     )

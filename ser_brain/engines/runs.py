@@ -14,6 +14,15 @@ LOG = "process.log"
 # How an InputError is printed. The end of the log has it, or a traceback.
 TOLD = "error: "
 TAIL_BYTES = 20_000
+# Method files whose script is not called after them.
+SCRIPTS = {
+    "pseudo": "extract_pseudo.py",
+    "fcn": "train_vft.py",
+    "wav2vec_frozen": "train_frozen.py",
+    "layer_weights": "train_frozen.py",
+    "audio_text": "train_bimodal.py",
+    "audio_asr": "train_bimodal.py",
+}
 
 
 @dataclass(frozen=True)
@@ -117,11 +126,10 @@ def script_name(procedure):
 
     Example
     -------
-    >>> script_name("ptapt"), script_name("pseudo")
-    ('train_ptapt.py', 'extract_pseudo.py')
+    >>> script_name("ptapt"), script_name("pseudo"), script_name("fcn")
+    ('train_ptapt.py', 'extract_pseudo.py', 'train_vft.py')
     """
-    pseudo = procedure == "pseudo"
-    return "extract_pseudo.py" if pseudo else f"train_{procedure}.py"
+    return SCRIPTS.get(procedure, f"train_{procedure}.py")
 
 
 def recipe_folder(recipe):

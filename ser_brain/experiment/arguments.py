@@ -25,7 +25,7 @@ RENAMED = {
 }
 # Settings that are text although the yaml has none.
 PATHS = ("corpus", "data_folder", "manifest", "wav2vec", "states_encoder")
-PATHS += ("states_run", "test_manifest")
+PATHS += ("states_run", "test_manifest", "wav2vec1", "text_encoder", "asr")
 # Numbers that may be "auto", or nothing.
 NUMBERS = ("micro_batch_seconds",)
 # Whole numbers above 0 that may be 0.

@@ -4,6 +4,7 @@ A stage is known from the outline of a run alone, so that a plan can tell
 whether it is finished. ``stages`` does their work.
 """
 
+from ser_brain.corpora import manifest_key
 from ser_brain.experiment.fine_tuned_states import fine_tuned_stage, states_run
 from ser_brain.experiment.stage import Stage, in_round
 
@@ -48,15 +49,26 @@ def adapted_stage(outline, section, clusters=None, number=1):
     )
 
 
+def text_key(outline, ids):
+    """Keys of the texts that a procedure reads; of transcripts none.
+
+    These depend on the audio and on the recogniser, which is a setting.
+    """
+    settings = outline.settings
+    if "text_encoder" not in settings.tree or settings.get("asr") is not None:
+        return ()
+    texts = {key: outline.manifest[key].get("text") for key in ids}
+    return (manifest_key(texts),)
+
+
 def classifier_stage(outline, section, adapted=None):
-    """What is tested, after the adaptation if there is one."""
+    """What is tested, after the adaptation, and texts, if there are any."""
     fold = outline.fold
     depends = [] if adapted is None else [adapted.key]
-    return outline.stage(
-        "classifier",
-        outline.folder,
-        outline.key(section, (*fold.train, *fold.test), fold.name, *depends),
-    )
+    ids = (*fold.train, *fold.test)
+    depends = [fold.name, *depends, *text_key(outline, ids)]
+    key = outline.key(section, ids, *depends)
+    return outline.stage("classifier", outline.folder, key)
 
 
 def chain(outline) -> list[Stage]:

@@ -54,7 +54,7 @@ def _on_disk(experiment, section, gigabytes):
     parts = (
         encoder.front_end_fingerprint(),
         RESAMPLER,
-        manifest_key(experiment.manifest),
+        manifest_key(experiment.entries(experiment.manifest)),
         str(longest),
         str(speeds),
     )

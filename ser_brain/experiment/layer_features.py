@@ -15,7 +15,7 @@ from ser_brain.experiment.settings import fingerprint
 FOLDER = "layer_features"
 
 
-def layer_features(experiment, section):
+def layer_features(experiment, section, head):
     """What the head keeps of every utterance of the corpus, at each speed.
 
     Arguments
@@ -26,8 +26,10 @@ def layer_features(experiment, section):
         test parts alike: what a frozen encoder makes of a clip is learned
         from none.
     section : dict
-        The instantiated section: encoder, speeds, and the head in
-        ``modules``.
+        The instantiated section: encoder, its ``source`` where that is not
+        the setting ``encoder``, and speeds.
+    head : LayerHead or BimodalHead
+        Says what is kept of an utterance's layers.
 
     Returns
     -------
@@ -41,19 +43,19 @@ def layer_features(experiment, section):
         finite in fp16.
     """
     encoder = section["encoder"].to(experiment.run_opts.device).eval()
-    head = section["modules"]["heads"].head
+    source = section.get("source") or experiment.settings.value("encoder")
     speeds = sorted({*section["speeds"], *section["test_speeds"]})
     parts = [
-        fingerprint(experiment.settings.value("encoder")),
+        fingerprint(source),
         RESAMPLER,
-        manifest_key(experiment.manifest),
-        json.dumps([speeds, kept_form(head)]),
+        manifest_key(experiment.entries(experiment.manifest)),
+        json.dumps([speeds, head.kept_form]),
     ]
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
     folder = experiment.corpus_folder / FOLDER
-    width = head.pooling.output_dim(head.dim)
-    if not head.keeps_vectors:
-        width = head.n_layers * head.dim
+    width = head.n_layers * head.dim
+    if head.keeps_vectors:
+        width = head.pooling.output_dim(head.dim)
     file = FrontEndFile(folder, key, width, setting="layer_features_gb")
     ids = list(experiment.manifest)
 
@@ -77,11 +79,6 @@ def layer_features(experiment, section):
         return flat.view(len(flat), head.n_layers, head.dim)
 
     return kept
-
-
-def kept_form(head):
-    """What of a head decides the form of what is kept."""
-    return head.config()["pooling"] if head.keeps_vectors else "frames"
 
 
 @torch.no_grad()

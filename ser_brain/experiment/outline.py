@@ -21,6 +21,7 @@ from ser_brain.corpora import (
     prepare_table,
     select_classes,
     training_share,
+    without_texts,
 )
 from ser_brain.corpora.mini import default_target, unpack_mini
 from ser_brain.dataio.audio import RESAMPLER
@@ -49,6 +50,8 @@ RUN_OPTIONS = (
     "remove_vector_weight_decay",
     "skip_nonfinite_grads",
 )
+# A text encoder or recogniser with random weights, as lobes name it.
+RANDOM = "random"
 
 
 class Outline:
@@ -145,6 +148,8 @@ class Outline:
         self.train_share = float(settings.get("train_share"))
         if self.train_share != 1:
             self.scale = f"{self.scale}-share{self.train_share:g}"
+        if RANDOM in (settings.get("text_encoder"), settings.get("asr")):
+            self.scale = f"{self.scale}-random_text"
         if self.run_opts.debug:
             self.scale = f"{self.scale}-debug"
         settings.apply_overrides()
@@ -347,8 +352,8 @@ class Outline:
         return self.corpus_folder.joinpath(*parts)
 
     def entries(self, ids):
-        """Manifest entries of some utterances."""
-        return {key: self.manifest[key] for key in ids}
+        """What is known of some utterances' audio."""
+        return without_texts({key: self.manifest[key] for key in ids})
 
     def key(self, section, ids, *depends):
         """Hash of a section, of the samples it sees and of earlier stages."""

@@ -1,5 +1,8 @@
 """The three files that a run ends with, and the table it prints."""
 
+import sys
+from pathlib import Path
+
 import torch
 
 from ser_brain.corpora import hours
@@ -99,9 +102,11 @@ def write_results(experiment, posteriors, key):
 def next_step(experiment):
     """What to type once there is a real corpus."""
     corpus = experiment.name.removeprefix("mini-")
+    # Several method files may share a script.
+    script = Path(sys.argv[0]).name
     return (
         "\nThis was the embedded mini corpus. With the real one:\n"
-        f"  python recipes/{corpus}/train_{experiment.procedure}.py "
+        f"  python recipes/{corpus}/{script} "
         f"hparams/{experiment.procedure}.yaml --data_folder /path/to/{corpus} "
         f"--fold {experiment.fold.name}"
     )

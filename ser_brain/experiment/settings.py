@@ -29,6 +29,15 @@ OTHER_NAMES = {
     "num_epochs": "epochs",
     "number_of_epochs": "epochs",
 }
+# Settings that name a model: its content counts, not where it lies.
+SOURCES = (
+    "encoder",
+    "wav2vec",
+    "wav2vec1",
+    "states_encoder",
+    "text_encoder",
+    "asr",
+)
 # Settings that change how fast a stage is, never what it computes.
 NEUTRAL = {
     "num_workers": 0,
@@ -271,7 +280,7 @@ class Settings:
         tree = copy.copy(self.tree)
         tree.update({k: v for k, v in NEUTRAL.items() if k in tree})
         values = loaded(resolve(dumped(tree)))
-        for key in ("encoder", "wav2vec", "states_encoder"):
+        for key in SOURCES:
             if key in tree:
                 tree[key] = fingerprint(values[key])
         return resolve(dumped(tree))
@@ -330,7 +339,7 @@ def fingerprint(source):
         files = [
             file
             for file in sorted(path.iterdir())
-            if file.suffix in {".json", ".safetensors", ".bin"}
+            if file.suffix in {".json", ".safetensors", ".bin", ".txt"}
         ]
     else:
         return str(source)

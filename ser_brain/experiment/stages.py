@@ -147,7 +147,8 @@ def pseudo_labels(experiment, section, states, folder=None, number=1):
         # Both files go with the folder when the stage is done.
         file = write_states(experiment, encoder, stage.checkpoints, train)
         frames = file.open()
-        ensemble.fit(frames, stage.checkpoints / "kmeans.safetensors")
+        some = file.sample(built["kmeans_share"], ensemble.seed)
+        ensemble.fit(some, stage.checkpoints / "kmeans.safetensors")
         ensemble.save(stage.folder)
         ends = np.cumsum(file.counts)[:-1]
 
@@ -367,13 +368,12 @@ def train_head(experiment, brain_class, section):
         built = experiment.section(section)
         device = experiment.run_opts.device
         encoder = built["encoder"]
-        head = built["head"](
-            dim=encoder.dim, n_layers=len(encoder.layer_stack) + 1
-        )
+        head = built["head"](dim=encoder.dim, n_layers=encoder.n_layers)
         groups = speaker_groups(experiment.manifest, fold.train)
         heads = CrossFitting(head, 1 + max(groups.values()))
-        built.update(modules={"heads": heads}, prefix="head_")
-        features = layer_features(experiment, built)
+        built.update(modules={"heads": heads})
+        built.setdefault("prefix", "head_")
+        features = layer_features(experiment, built, head)
         heads.measure([features(key, built["speeds"][0]) for key in fold.train])
         brain = fit(
             brain_class,

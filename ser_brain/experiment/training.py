@@ -181,7 +181,7 @@ def what_learns(section):
         where all of them do.
     """
     encoder = section["modules"]["encoder"]
-    layers, peft = section.get("trained_layers"), section["peft"]
+    layers, peft = section.get("trained_layers"), section.get("peft")
     if layers is None and peft is None:
         return {}
     if layers is not None and peft is not None:

@@ -16,9 +16,10 @@ from safetensors.torch import load_file, save
 
 from ser_brain.errors import InputError
 from ser_brain.files import changed_file, digest, digests, write_atomically
-from ser_brain.lobes import load_encoder
+from ser_brain.lobes import load_frame_encoder
 from ser_brain.nnet.heads import UtteranceHead
 from ser_brain.nnet.layer_heads import layer_head
+from ser_brain.nnet.segment_head import SegmentHead
 
 FORMAT = "ser_brain-classifier-2"
 ENCODER, HEAD = "encoder", "head.safetensors"
@@ -45,7 +46,7 @@ def save_classifier(
     folder : str or pathlib.Path
         The folder to write to; other files in it stay. A reader finds a
         whole classifier there, or none.
-    encoder : ser_brain.lobes.encoder.Encoder
+    encoder : ser_brain.lobes.frame_encoder.FrameEncoder
         The fine-tuned encoder.
     head : UtteranceHead or LayerHead
         The trained head.
@@ -154,7 +155,7 @@ def load_classifier(folder):
 
     Returns
     -------
-    encoder : ser_brain.lobes.encoder.Encoder
+    encoder : ser_brain.lobes.frame_encoder.FrameEncoder
         On the CPU, fp32.
     head : UtteranceHead or LayerHead
         On the CPU, fp32.
@@ -175,10 +176,15 @@ def load_classifier(folder):
     """
     folder = Path(folder)
     description = read_description(folder)
+    if "text_dim" in description["head"]:
+        raise InputError(
+            f"{folder} reads text beside the audio, and there is none for new "
+            "audio: give a run of another procedure, such as frozen."
+        )
     try:
         head = _head(description["head"])
         head.load_state_dict(load_file(folder / HEAD))
-        encoder = load_encoder(folder / ENCODER)
+        encoder = load_frame_encoder(folder / ENCODER)
     except UNREADABLE as error:
         raise _damaged(folder, error) from error
     if encoder.dim != head.dim or head.n_classes != len(description["classes"]):
@@ -190,6 +196,8 @@ def _head(config):
     """The head of a description: over all layers, or over the last one."""
     if "fusion" in config:
         return layer_head(**config)
+    if "segment" in config:
+        return SegmentHead(**config)
     return UtteranceHead.from_config(config)
 
 

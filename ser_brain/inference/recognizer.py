@@ -30,7 +30,7 @@ class EmotionRecognizer(Recognizer, nn.Module):
 
     Arguments
     ---------
-    encoder : ser_brain.lobes.encoder.Encoder
+    encoder : ser_brain.lobes.frame_encoder.FrameEncoder
         From waveforms to frames. It normalises them itself if it must.
     head : UtteranceHead or LayerHead
         From the last layer's frames, or from those of all, to logits.

@@ -75,7 +75,8 @@ def merge_adapters(encoder):
     int
         Layers that had an adapter; 0 where ``add_adapters`` was not called.
     """
-    if not hasattr(encoder.model, "peft_config"):
+    # Encoders that are no transformers have no model of that name.
+    if not hasattr(getattr(encoder, "model", None), "peft_config"):
         return 0
     from peft.tuners.tuners_utils import BaseTunerLayer
 

@@ -8,20 +8,20 @@ Above all, a clip's output does not depend on what it is batched with.
 
 import hashlib
 import json
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from ser_brain.lobes.attention import additive_mask, quicken
+from ser_brain.lobes.frame_encoder import FrameEncoder
 from ser_brain.nnet.lengths import sample_counts, valid_frames
 
 # Of the waveforms that every encoder takes.
 SAMPLE_RATE = 16000
 
 
-class Encoder(nn.Module, ABC):
+class Encoder(FrameEncoder):
     """Base class of the encoders that procedures fine-tune or adapt.
 
     Arguments
@@ -39,8 +39,6 @@ class Encoder(nn.Module, ABC):
 
     Attributes
     ----------
-    name : str
-        What error messages call this kind of encoder.
     hop : int
         Samples at 16 kHz from one output frame to the next.
     front_end_options : tuple of str
@@ -48,7 +46,6 @@ class Encoder(nn.Module, ABC):
         gives.
     """
 
-    name = "the encoder"
     hop = 320
     front_end_options = ()
 
@@ -88,6 +85,11 @@ class Encoder(nn.Module, ABC):
         """The transformer's layers (``nn.ModuleList``)."""
 
     @property
+    def n_layers(self):
+        """The first layer's input, and each layer's output."""
+        return len(self.layer_stack) + 1
+
+    @property
     @abstractmethod
     def layer_drop(self):
         """Probability that training leaves out a layer."""
@@ -96,21 +98,6 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def mask_embedding(self):
         """What a masked frame becomes, shape (dim,) or ()."""
-
-    @abstractmethod
-    def frame_lengths(self, samples):
-        """Frames that so many samples give.
-
-        Arguments
-        ---------
-        samples : int or torch.Tensor
-            Samples at 16 kHz.
-
-        Returns
-        -------
-        int or torch.Tensor
-            Frames, 0 for a clip that is too short to be encoded.
-        """
 
     @abstractmethod
     def cacheable_features(self, wavs, wav_lens):
@@ -167,27 +154,6 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def cacheable_parts(self):
         """The modules that ``cacheable_features`` runs."""
-
-    def checked_frame_lengths(self, samples):
-        """Frames of each clip of a batch, shape (batch,).
-
-        Arguments
-        ---------
-        samples : torch.Tensor
-            Shape (batch,).
-
-        Raises
-        ------
-        ValueError
-            If a clip has less than 400 samples (25 ms).
-        """
-        lengths = self.frame_lengths(samples)
-        if int(lengths.min()) < 1:
-            raise ValueError(
-                f"a clip has {int(samples.min())} samples, but {self.name} "
-                "needs 400 (25 ms at 16 kHz): leave shorter clips out."
-            )
-        return lengths
 
     def front_end_grad(self):
         """Context without gradients where the front-end is frozen."""

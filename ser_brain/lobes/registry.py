@@ -1,11 +1,16 @@
 """Which lobe reads which kind of checkpoint."""
 
+from pathlib import Path
+
 from transformers import AutoConfig
 
+from ser_brain.lobes import fcn
 from ser_brain.lobes.data2vec import Data2VecAudio
 from ser_brain.lobes.hubert import HuBERT
 from ser_brain.lobes.pretrained import model_type, readable
 from ser_brain.lobes.unispeech_sat import UniSpeechSAT
+from ser_brain.lobes.wav2vec import encoder as wav2vec_encoder
+from ser_brain.lobes.wav2vec.frames import Wav2VecFrames
 from ser_brain.lobes.wav2vec2 import Wav2Vec2
 from ser_brain.lobes.wavlm import WavLM
 from ser_brain.lobes.whisper import Whisper
@@ -112,3 +117,74 @@ def encoder_dim(source):
     encoder_class(source)
     with readable(source):
         return AutoConfig.from_pretrained(str(source)).hidden_size
+
+
+def is_wav2vec(source):
+    """Whether a checkpoint is wav2vec 1.0, fairseq's or ours.
+
+    Arguments
+    ---------
+    source : str or Path
+        A checkpoint file, a folder or a hub name.
+
+    Returns
+    -------
+    bool
+        True for every file, as only fairseq's wav2vec 1.0 is read from one.
+
+    Raises
+    ------
+    ValueError
+        If the folder's config.json names no kind of model.
+    OSError
+        If the source is no such file or folder and the hub does not give it.
+
+    Example
+    -------
+    >>> from ser_brain.assets import folder
+    >>> is_wav2vec(folder("nano_wav2vec")), is_wav2vec("wav2vec_large.pt")
+    (True, True)
+    >>> is_wav2vec(folder("whisper_tiny_en"))
+    False
+    """
+    path = Path(source)
+    if path.is_file() or path.suffix == ".pt":
+        return True
+    return model_type(source) == wav2vec_encoder.FORMAT
+
+
+def load_frame_encoder(source):
+    """Loads whatever a head can sit on.
+
+    Arguments
+    ---------
+    source : str or Path
+        What ``load_encoder`` takes, wav2vec 1.0 (fairseq's checkpoint file or
+        a folder of ours), or a folder with a network on spectrograms.
+
+    Returns
+    -------
+    ser_brain.lobes.frame_encoder.FrameEncoder
+        On the CPU, fp32.
+
+    Raises
+    ------
+    ValueError
+        If there is no lobe for this kind of model, or its weights are
+        damaged or incomplete.
+    OSError
+        If the source is no such file or folder and the hub does not give it.
+
+    Example
+    -------
+    >>> from ser_brain.assets import folder
+    >>> load_frame_encoder(folder("nano_wav2vec")).frame_rate
+    100.0
+    >>> load_frame_encoder(folder("nano_wav2vec2")).frame_rate
+    50.0
+    """
+    if is_wav2vec(source):
+        return Wav2VecFrames(source)
+    if model_type(source) == fcn.FORMAT:
+        return fcn.SpectrogramFCN.from_pretrained(source)
+    return load_encoder(source)

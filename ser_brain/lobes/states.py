@@ -1,57 +1,16 @@
 """Which encoder of emotion states a checkpoint makes."""
 
-from pathlib import Path
-
 from ser_brain.lobes import transformer_states
 from ser_brain.lobes.pretrained import model_type
-from ser_brain.lobes.registry import encoder_dim, load_encoder
+from ser_brain.lobes.registry import encoder_dim, is_wav2vec, load_encoder
 from ser_brain.lobes.transformer_states import TransformerStateEncoder
-from ser_brain.lobes.wav2vec import (
-    EmotionStateEncoder,
-    Wav2Vec,
-    emotion_states,
-    encoder as wav2vec_encoder,
-)
+from ser_brain.lobes.wav2vec import EmotionStateEncoder, Wav2Vec, emotion_states
 
 # By the format in config.json of what P1 saves.
 SAVED = {
     emotion_states.FORMAT: EmotionStateEncoder,
     transformer_states.FORMAT: TransformerStateEncoder,
 }
-
-
-def is_wav2vec(source):
-    """Whether a checkpoint is wav2vec 1.0, fairseq's or ours.
-
-    Arguments
-    ---------
-    source : str or Path
-        A checkpoint file, a folder or a hub name.
-
-    Returns
-    -------
-    bool
-        True for every file, as only fairseq's wav2vec 1.0 is read from one.
-
-    Raises
-    ------
-    ValueError
-        If the folder's config.json names no kind of model.
-    OSError
-        If the source is no such file or folder and the hub does not give it.
-
-    Example
-    -------
-    >>> from ser_brain.assets import folder
-    >>> is_wav2vec(folder("nano_wav2vec")), is_wav2vec("wav2vec_large.pt")
-    (True, True)
-    >>> is_wav2vec(folder("whisper_tiny_en"))
-    False
-    """
-    path = Path(source)
-    if path.is_file() or path.suffix == ".pt":
-        return True
-    return model_type(source) == wav2vec_encoder.FORMAT
 
 
 def new_state_encoder(source, span_mask=None, quick_dropout=True):

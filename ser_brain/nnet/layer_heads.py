@@ -56,6 +56,12 @@ class LayerHead(nn.Module):
         """Whether ``pool`` learns nothing, so that its output can be kept."""
         raise TypeError(f"{type(self).__name__} does not say what it keeps")
 
+    @property
+    def kept_form(self):
+        """What of this head decides what is kept, as JSON can hold it."""
+        described = poolings.described(self.pooling)
+        return described if self.keeps_vectors else "frames"
+
     def pool(self, layers, lengths=None):
         """Pools each layer over the utterance's own frames.
 
@@ -235,6 +241,8 @@ class FrameFusionHead(LayerHead):
     def measure(self, kept):
         """Standardises frames and pooled vectors by the training part.
 
+        The vectors of a pooling that learns stay as they are.
+
         Arguments
         ---------
         kept : list of torch.Tensor
@@ -246,6 +254,9 @@ class FrameFusionHead(LayerHead):
         deviation = (square - mean.square()).clamp(min=1e-10).sqrt()
         self.frame_mean.copy_(mean[:, None, None])
         self.frame_scale.copy_(deviation[:, None, None])
+        if any(True for _ in self.pooling.parameters()):
+            # What a pooling gives that has learned nothing yet says nothing.
+            return
         layers = [one.transpose(0, 1)[:, None] for one in kept]
         vectors = torch.cat([self.vectors(one) for one in layers])
         self.mean.copy_(vectors.mean(0))

@@ -188,6 +188,9 @@ class AttentivePooling(Pooling):
         Size of a frame.
     attention_dim : int
         Size of the scoring network's hidden layer.
+    scale : float
+        The scores are multiplied by it: below 1, the weights are more even
+        (Zhang et al., 2018).
 
     Example
     -------
@@ -196,10 +199,11 @@ class AttentivePooling(Pooling):
     torch.Size([2, 8])
     """
 
-    def __init__(self, dim, attention_dim=128):
+    def __init__(self, dim, attention_dim=128, scale=1.0):
         super().__init__()
         self.dim = dim
         self.attention_dim = attention_dim
+        self.scale = scale
         self.score = nn.Sequential(
             nn.Linear(dim, attention_dim),
             nn.Tanh(),
@@ -208,7 +212,7 @@ class AttentivePooling(Pooling):
 
     def pool(self, x, valid):
         """Weighted mean over the valid frames."""
-        scores = self.score(x).squeeze(-1)
+        scores = self.scale * self.score(x).squeeze(-1)
         weights = scores.masked_fill(~valid, float("-inf")).softmax(dim=-1)
         return (weights.unsqueeze(-1) * x).sum(dim=1)
 
@@ -217,8 +221,9 @@ class AttentivePooling(Pooling):
         return _same_dim(self, dim, self.dim)
 
     def arguments(self):
-        """The sizes of a frame and of the hidden layer."""
-        return {"dim": self.dim, "attention_dim": self.attention_dim}
+        """The sizes of a frame and of the hidden layer, and the scale."""
+        names = ("dim", "attention_dim", "scale")
+        return {name: getattr(self, name) for name in names}
 
 
 class LSTMPooling(Pooling):
@@ -249,15 +254,42 @@ class LSTMPooling(Pooling):
 
     def pool(self, x, valid):
         """Mean over the LSTM's outputs at the valid frames."""
-        # Packed, so that the backward direction starts at the utterance's
-        # own last frame; the unpacked padding is zero again.
+        return mean_over_time(self.states(x, valid), valid)
+
+    def states(self, x, valid):
+        """Outputs (batch, frames, 2 * hidden), zero beyond an utterance."""
+        lengths = valid.sum(dim=1)
+        if x.is_cuda:
+            return self._packed(x, lengths.cpu())
+        # On a CPU a packed sequence takes ten times as long.
+        frames = torch.arange(x.size(1), device=x.device)
+        # The backward direction starts at the utterance's own last frame.
+        mirrored = lengths[:, None] - 1 - frames
+        places = torch.where(valid, mirrored, frames)[..., None]
+        forward = self._one_way(x, "")
+        backward = x.gather(1, places.expand_as(x))
+        backward = self._one_way(backward, "_reverse")
+        backward = backward.gather(1, places.expand_as(backward))
+        states = torch.cat([forward, backward], dim=-1)
+        return states.masked_fill(~valid[..., None], 0.0)
+
+    def _one_way(self, x, direction):
+        """One direction's outputs, shape (batch, frames, hidden)."""
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        weights = [getattr(self.lstm, f"{n}_l0{direction}") for n in names]
+        start = x.new_zeros(1, len(x), self.hidden)
+        options = (True, 1, 0.0, self.training, False, True)
+        return torch.lstm(x, (start, start), weights, *options)[0]
+
+    def _packed(self, x, lengths):
+        """Both directions at once."""
         packed = nn.utils.rnn.pack_padded_sequence(
-            x, valid.sum(dim=1).cpu(), batch_first=True, enforce_sorted=False
+            x, lengths, batch_first=True, enforce_sorted=False
         )
         states, _ = nn.utils.rnn.pad_packed_sequence(
             self.lstm(packed)[0], batch_first=True, total_length=x.size(1)
         )
-        return mean_over_time(states, valid)
+        return states
 
     def output_dim(self, dim):
         """Both directions, side by side."""
@@ -267,6 +299,37 @@ class LSTMPooling(Pooling):
     def arguments(self):
         """The sizes of a frame and of the LSTM."""
         return {"dim": self.dim, "hidden": self.hidden}
+
+
+class AttentiveLSTMPooling(LSTMPooling):
+    """Weighted mean of a bidirectional LSTM's outputs, the weights learned.
+
+    Arguments
+    ---------
+    dim, hidden : int
+        As for ``LSTMPooling``.
+    attention_dim : int
+        As for ``AttentivePooling``.
+
+    Example
+    -------
+    >>> pooling = AttentiveLSTMPooling(dim=8, hidden=4)
+    >>> pooling(torch.rand(2, 5, 8), torch.tensor([3, 5])).shape
+    torch.Size([2, 8])
+    """
+
+    def __init__(self, dim, hidden=256, attention_dim=128):
+        super().__init__(dim, hidden)
+        self.attention = AttentivePooling(2 * hidden, attention_dim)
+
+    def pool(self, x, valid):
+        """Weighted mean over the LSTM's outputs at the valid frames."""
+        return self.attention.pool(self.states(x, valid), valid)
+
+    def arguments(self):
+        """The sizes of a frame, of the LSTM and of the scoring network."""
+        size = self.attention.attention_dim
+        return {**super().arguments(), "attention_dim": size}
 
 
 def _same_dim(pooling, given, built_for):
@@ -287,6 +350,7 @@ POOLINGS = {
         StatisticsPooling,
         AttentivePooling,
         LSTMPooling,
+        AttentiveLSTMPooling,
     )
 }
 

@@ -33,7 +33,8 @@ class Part:
     Arguments
     ---------
     procedure : str
-        "vft", "tapt" or "ptapt".
+        The stem of its method file: "vft", "tapt", "ptapt", or another
+        system of Table 5.
     share : float
         Part of the training part that it sees.
     plan : Plan
@@ -47,7 +48,7 @@ class Part:
     @property
     def name(self):
         """The part in words: ``TAPT``, or ``TAPT on 1/4``."""
-        title = published.PROCEDURES[self.procedure]
+        title = published.procedure_title(self.procedure)
         if self.share == 1:
             return title
         return f"{title} on {share_name(self.share)}"
@@ -84,9 +85,11 @@ def make_parts(number, folds, overrides, **choices):
     if number == 4:
         folds = published.DATA_SIZE_FOLD
     parts = []
+    systems = [system["procedure"] for system in published.OTHER_SYSTEMS]
+    procedures = [*(systems if number == 5 else ()), *published.PROCEDURES]
     for share in SHARES if number == 4 else (1.0,):
         own = [] if share == 1 else ["--train_share", f"{share:g}"]
-        for procedure in published.PROCEDURES:
+        for procedure in procedures:
             words = [*words_for(procedure, overrides), *own]
             yaml = HPARAMS / f"{procedure}.yaml"
             # The first has said already where the corpus is mini.
@@ -149,7 +152,7 @@ def words_for(procedure, words):
     Arguments
     ---------
     procedure : str
-        "vft", "tapt" or "ptapt".
+        The stem of its method file.
     words : list of str
         A command line's ``--key value`` and ``--key=value``.
 
@@ -279,7 +282,7 @@ def filled(number, parts, overrides):
     shown_as = (plan.outline.name, ours)
     lacks = lacking(parts)
     notes = [f"INCOMPLETE: {sentence}" for sentence in lacks]
-    notes += [*discarded(parts), *plan_notes(plan, overrides)]
+    notes += [*discarded(parts), *plan_notes(parts, overrides)]
     scores = {
         (part.procedure, part.share if number == 4 else fold): fold_scores(
             part.plan, fold
@@ -299,13 +302,13 @@ def filled(number, parts, overrides):
     return table, lacks
 
 
-def plan_notes(plan, overrides):
+def plan_notes(parts, overrides):
     """How the figures were computed.
 
     Arguments
     ---------
-    plan : Plan
-        One of the table's.
+    parts : list of Part
+        The table's plans.
     overrides : list of str
         Words of the runs' command lines.
 
@@ -313,7 +316,7 @@ def plan_notes(plan, overrides):
     -------
     list of str
     """
-    outline, said = plan.outline, TEXTS["paper"]
+    plan, said = parts[-1].plan, TEXTS["paper"]
     told = said["runs"].format(
         runs=plan.runs,
         repeat=plan.repeat,
@@ -321,7 +324,12 @@ def plan_notes(plan, overrides):
         outlier=plan.outliers,
         outliers=TEXTS["outliers"][plan.outliers],
     )
-    notes = [told, *notices(outline.name, outline.scale)]
+    outlines = {part.name: part.plan.outline for part in parts}
+    known = notices(plan.outline.name, plan.outline.scale)
+    notes = [told, *known]
+    for name, outline in outlines.items():
+        more = notices(outline.name, outline.scale)
+        notes += [f"{name}: {note}" for note in more if note not in known]
     if overrides:
         notes.append(said["words"].format(words=shlex.join(overrides)))
     return [*notes, f"paper: {published.SOURCE}"]

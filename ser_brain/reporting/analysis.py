@@ -14,7 +14,7 @@ from ser_brain.evaluation.statistics import (
     run_deviation,
 )
 from ser_brain.reporting.pairs import compare_all
-from ser_brain.reporting.published import PROCEDURES, PUBLISHED, procedure_title
+from ser_brain.reporting.published import PUBLISHED, TITLES, procedure_title
 from ser_brain.results.checks import repeat_mode
 from ser_brain.results.frames import clip_table
 from ser_brain.results.runs import WHOLE
@@ -191,7 +191,7 @@ def analyse(runs, plans, missing, resamples=5000):
     names = {run.procedure for run in runs}
     order = [
         name
-        for base in [*PROCEDURES, *sorted(names)]
+        for base in [*TITLES, *sorted(names)]
         for name in sorted(names)
         if name.split("-")[0] == base
     ]

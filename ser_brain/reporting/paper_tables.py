@@ -15,6 +15,7 @@ from ser_brain.reporting.cells import (
 )
 from ser_brain.reporting.formats import NOTHING, shown
 from ser_brain.reporting.table import Table
+from ser_brain.reporting.texts import TEXTS
 
 UNDEFINED = "n/a"
 # Parts of the training part, each half of the next (Table 4).
@@ -200,7 +201,7 @@ def share_name(share):
 
 
 def systems_table(shown_as, folds, scores, notes):
-    """Table 5: other systems, cited, and our three rows, measured.
+    """Table 5: other systems and our three procedures.
 
     Arguments
     ---------
@@ -210,22 +211,25 @@ def systems_table(shown_as, folds, scores, notes):
     Returns
     -------
     Table
-        The sources are numbered in the notes.
+        The publications of the other systems are numbered in the notes.
     """
     name, ours = shown_as
     rows, records, notes = [], [], list(notes)
     for number, system in enumerate(published.OTHER_SYSTEMS, start=1):
-        title, modality, ua, source = system.values()
-        cells = modality, shown(ua), NOTHING, NOTHING
-        rows.append((f"{title} [{number}]", *cells))
-        records += _cited(title, {"mean": ua})
-        notes.append(f"[{number}] cited, not measured here: {source}.")
+        paper = {"mean": system["ua"]}
+        own = _mean_record(system["procedure"], paper, folds, scores)
+        records.append(own)
+        title = f"{system['name']} [{number}]"
+        if "ours" in system:
+            title = f"{title}; ours: {system['ours']}"
+        rows += _system_rows(title, system["modality"], own)
+        told = TEXTS["paper"]["system"].format(number=number, **system)
+        notes.append(told)
     for procedure, title in published.PROCEDURES.items():
         paper = published_row("IEMOCAP", procedure, folds)
-        cells = _cells(scores, procedure, folds).values()
-        own = _records(procedure, {"mean": mean_figure(list(cells))}, paper)
-        records += own
-        rows += _system_rows(title, own[0])
+        own = _mean_record(procedure, paper, folds, scores)
+        records.append(own)
+        rows += _system_rows(title, "audio", own)
     return Table(
         f"Table 5: {name}, mean UA in percent over folds, {ours}",
         ("", "modality", "paper", ours, f"{ours} − paper"),
@@ -235,7 +239,14 @@ def systems_table(shown_as, folds, scores, notes):
     )
 
 
-def _system_rows(title, one):
+def _mean_record(procedure, paper, folds, scores):
+    """The one figure of a procedure in Table 5, unrounded."""
+    cells = _cells(scores, procedure, folds).values()
+    [own] = _records(procedure, {"mean": mean_figure(list(cells))}, paper)
+    return own
+
+
+def _system_rows(title, modality, one):
     """Our row of Table 5, and the one with the discarded runs."""
     means = [(title, one["ours"], one["deviation"])]
     if one["discarded"]:
@@ -243,7 +254,7 @@ def _system_rows(title, one):
         means.append((f"{title}, with discarded runs", *both))
     paper = one["paper"]
     return [
-        (name, "audio", shown(paper), shown(mean, deviation),
+        (name, modality, shown(paper), shown(mean, deviation),
          shown(difference(mean, paper)))
         for name, mean, deviation in means
     ]  # fmt: skip

@@ -17,19 +17,6 @@ SOURCE = _PAPER["source"]
 # The paper's names of the procedures, in the order of its rows.
 PROCEDURES = {"vft": "V-FT", "tapt": "TAPT", "ptapt": "P-TAPT"}
 
-
-def procedure_title(name):
-    """What people call a procedure, or a variant of one.
-
-    Example
-    -------
-    >>> procedure_title("ptapt"), procedure_title("ptapt-iterated")
-    ('P-TAPT', 'P-TAPT iterated')
-    """
-    base, _, variant = name.partition("-")
-    return f"{PROCEDURES.get(base, base)} {variant}".strip()
-
-
 # Runs of each fold.
 RUNS = _PAPER["runs"]
 
@@ -50,6 +37,24 @@ DATA_SIZE_HOURS = _PAPER["data_size"]["hours"]
 DATA_SIZE = {name: _PAPER["data_size"][name] for name in PROCEDURES}
 DATA_SIZE_RATIO = _PAPER["data_size"]["ratio"]
 
-# Rows of Table 5 that are cited, not measured: name, modality (what the system
+# Rows of Table 5 that others published: name, procedure (the method file that
+# runs it, or what comes nearest to it, here: ours), modality (what the system
 # hears or reads), UA on IEMOCAP in percent as the paper prints it, source.
 OTHER_SYSTEMS = _PAPER["systems"]
+
+# What every procedure of a table is called.
+TITLES = PROCEDURES | {
+    one["procedure"]: one.get("ours", one["name"]) for one in OTHER_SYSTEMS
+}
+
+
+def procedure_title(name):
+    """What people call a procedure, or a variant of one.
+
+    Example
+    -------
+    >>> procedure_title("ptapt"), procedure_title("ptapt-iterated")
+    ('P-TAPT', 'P-TAPT iterated')
+    """
+    base, _, variant = name.partition("-")
+    return f"{TITLES.get(base, base)} {variant}".strip()

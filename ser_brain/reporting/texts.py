@@ -31,6 +31,7 @@ def notices(corpus, scale):
     applies = {
         "scale": kind != "full",
         "mini": layout != corpus,
+        "random_text": "random_text" in scale,
         "debug": "debug" in scale,
     }
     known = {"kind": kind.capitalize(), "corpus": corpus, "layout": layout}

@@ -1,4 +1,4 @@
-"""Tiny Brains of the four objectives over made-up utterances."""
+"""Tiny Brains of the objectives over made-up utterances."""
 
 import functools
 import inspect
@@ -15,16 +15,19 @@ from ser_brain.brains import (
     ClusterBrain,
     ContrastiveBrain,
     EmotionStateBrain,
+    SegmentBrain,
     UtteranceBrain,
 )
 from ser_brain.clustering import PseudoLabels
 from ser_brain.dataio.batches import UpdateSampler, seeded
 from ser_brain.lobes import new_state_encoder
+from ser_brain.lobes.wav2vec.frames import Wav2VecFrames
 from ser_brain.lobes.wav2vec2 import Wav2Vec2, Wav2Vec2Pretraining
 from ser_brain.nnet.heads import ClusterHeads, FrameHead, UtteranceHead
 from ser_brain.nnet.masking import SpanMask
 from ser_brain.nnet.pooling import LSTMPooling
 from ser_brain.nnet.schedules import ConstantRate
+from ser_brain.nnet.segment_head import SegmentHead
 
 CLASSES = 3
 CLUSTERS = (4, 7)
@@ -34,6 +37,7 @@ BRAINS = {
     "contrastive": ContrastiveBrain,
     "clusters": ClusterBrain,
     "utterance": UtteranceBrain,
+    "segments": SegmentBrain,
 }
 # P1 with wav2vec 1.0, and with another encoder.
 STATES = ("emotion_states", "transformer_states")
@@ -111,6 +115,10 @@ def _modules(objective, wav2vec2, wav2vec):
                 encoder.dim, CLASSES, pooling=pooling, hidden=8
             ),
         }
+    if objective == "segments":
+        encoder = Wav2VecFrames(wav2vec)
+        head = SegmentHead(encoder.dim, CLASSES, hidden=8, segment=9)
+        return {"encoder": encoder, "head": head}
     if objective == "contrastive":
         pretraining = Wav2Vec2Pretraining(wav2vec2, mask_length=3)
         return {"objective": pretraining}

@@ -111,3 +111,31 @@ def test_the_disk_need_is_told_before_and_refused_if_too_large(
     assert "1000000 frames take 12 MB in" in caplog.text
     with pytest.raises(InputError, match="needs 13 MB more, but 12 MB"):
         file.announce(1_100_000)
+
+
+def test_a_sample_takes_its_share_of_every_clip(tmp_path):
+    parts = utterances(10, 0, 3, 25)
+    file = FrameFile(tmp_path, 3)
+    file.append(parts)
+    drawn = file.sample(0.2, seed=1)
+    # Two of ten, none of none, at least one of three, five of 25.
+    sizes = [2, 0, 1, 5]
+    assert len(drawn) == sum(sizes)
+    begins = np.cumsum([0, *sizes])
+    for part, begin, end in zip(parts, begins, begins[1:]):
+        rows = [
+            np.flatnonzero((part == row).all(1)) for row in drawn[begin:end]
+        ]
+        places = np.concatenate([np.zeros(0, int), *rows])
+        assert len(places) == end - begin and (np.diff(places) > 0).all()
+    np.testing.assert_array_equal(file.sample(0.2, seed=1), drawn)
+    assert (file.sample(0.2, seed=2) != drawn).any()
+    assert isinstance(file.sample(1.0, seed=1), np.memmap)
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 1.5, float("nan")])
+def test_a_share_out_of_range_is_refused(tmp_path, share):
+    file = FrameFile(tmp_path, 3)
+    file.append(utterances(4))
+    with pytest.raises(InputError, match="--kmeans_share is"):
+        file.sample(share, seed=1)

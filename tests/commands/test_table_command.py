@@ -186,7 +186,9 @@ def test_command_prints_and_writes(parts, tmp_path, capsys):
     told = capsys.readouterr().out
     assert told.count("is not configured (--data_folder") == 1
     assert "| V-FT | audio | – | 50.0 | – |" in told
-    assert "| wav2vec, fine-tuned [3] | audio | 66.9 | – | – |" in told
+    assert "| wav2vec, fine-tuned [3] | audio | 66.9 | 50.0 | −16.9 |" in told
+    noise = "The text encoder or the speech recogniser has random weights"
+    assert told.count(f"frozen encoders: {noise}") == 2
     written = results / "mini-IEMOCAP" / "table_5-nano" / "table_5.csv"
     with written.open(newline="") as stream:
         rows = {line["row"]: line for line in csv.DictReader(stream)}

@@ -100,3 +100,20 @@ def test_published_counts_add_up_as_the_paper_has_them():
         "angry": 1103,
     }
     assert sum(sessions) == 5531
+
+
+def test_transcriptions_become_texts(iemocap):
+    folder = iemocap / "Session1/dialog/transcriptions"
+    folder.mkdir()
+    (folder / "Ses01F_impro01.txt").write_text(
+        "Ses01F_impro01_F000 [006.2901-008.2357]: Excuse me. [LAUGHTER]\r\n"
+        "M: [aside]\n"
+        "Ses01F_impro01_F001 [010.0-011.0]:  Oui, d\xe9j\xe0.\n"
+        "Ses01F_impro01_F002 [012.0-013.0]: \n",
+        encoding="latin-1",
+    )
+    texts = {clip.id: clip.text for clip in clips_of(iemocap) if clip.text}
+    assert texts == {
+        "Ses01F_impro01_F000": "Excuse me. [LAUGHTER]",
+        "Ses01F_impro01_F001": "Oui, d\xe9j\xe0.",
+    }

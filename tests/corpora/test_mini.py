@@ -84,6 +84,15 @@ def test_iemocap_reader_reads_the_mini_corpus(iemocap):
     assert Counter(c.session for c in found) == dict.fromkeys("12345", 50)
 
 
+def test_every_clip_has_its_text_in_both_layouts(iemocap, savee, clips):
+    texts = json.loads((ASSET / "texts.json").read_text("utf-8"))
+    assert texts.keys() == {clip["id"] for clip in clips}
+    for layout, root in (("IEMOCAP", iemocap), ("SAVEE", savee)):
+        found = [clip.text for clip in read_corpus(layout, root).clips]
+        assert set(found) <= set(texts.values())
+        assert all(found) and len(set(found)) > 0.9 * len(found)
+
+
 def test_iemocap_files_have_the_release_s_form(iemocap):
     label = re.compile(
         r"\[\d+\.\d{4} - \d+\.\d{4}\]\tSes05[FM]_\w+_[FM]\d{3}\t"

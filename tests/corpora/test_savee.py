@@ -12,6 +12,7 @@ from ser_brain.corpora import (
     prepare,
     read_corpus,
 )
+from ser_brain.corpora.savee import SENTENCES
 from ser_brain.errors import InputError
 
 SAVEE = get_corpus("SAVEE")
@@ -114,3 +115,29 @@ def test_real_savee_is_complete_and_sound(real_savee, tmp_path):
     info = soundfile.info(wav)
     assert info.samplerate == 44100
     assert manifest["DC_a01"]["duration"] == round(info.duration, 6)
+
+
+def test_all_speakers_read_the_same_sentences(savee):
+    texts = {clip.id: clip.text for clip in clips_of(savee)}
+    assert texts["KL_a04"] == "Who authorized the unlimited expense account?"
+    for name, text in texts.items():
+        assert text == texts["DC" + name[2:]]
+    # As SAVEE has it: three for all, two more in the neutral clips, too.
+    spoken = {
+        code: {*texts_of_code} for code, texts_of_code in SENTENCES.items()
+    }
+    common = set.intersection(*spoken.values())
+    assert len(common) == 3
+    for code in spoken.keys() - {"n"}:
+        others = set().union(*(spoken[one] for one in spoken.keys() - {code}))
+        assert len(spoken[code]) == 15 and len(spoken[code] - others) == 10
+        assert len(spoken[code] & spoken["n"]) == 5
+    assert (len(SENTENCES["n"]), len(spoken["n"])) == (30, 27)
+
+
+def test_a_text_beside_a_clip_comes_first(savee):
+    (savee / "AudioData" / "DC" / "a01.txt").write_text("Quite another.\n")
+    reading = read_corpus("SAVEE", savee)
+    texts = {clip.id: clip.text for clip in reading.clips}
+    assert texts["DC_a01"] == "Quite another."
+    assert [path.name for path in reading.label_files] == ["a01.txt"]

@@ -37,13 +37,14 @@ def test_csv_with_the_columns_that_are_needed(folder):
 def test_csv_with_all_columns_others_and_a_byte_order_mark(folder):
     table = csv_table(
         folder,
-        "x,a/1.wav,happy,Ann,1,one",
-        "y,b/1.wav,sad,Bob,2,two",
-        header="\ufeffnote,path,emotion,speaker,session,fold",
+        'x,a/1.wav,happy,Ann,1,one,"Yes, of course."',
+        "y,b/1.wav,sad,Bob,2,two,",
+        header="\ufeffnote,path,emotion,speaker,session,fold,text",
     )
     clips = read_table(table).clips
     assert [c.id for c in clips] == ["a_1", "b_1"]
     assert [(c.session, c.fold) for c in clips] == [("1", "one"), ("2", "two")]
+    assert [c.text for c in clips] == ["Yes, of course.", None]
 
 
 def test_json_list_and_json_by_id(folder):

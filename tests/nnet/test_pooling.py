@@ -9,6 +9,7 @@ from hypothesis import (
 )
 
 from ser_brain.nnet.pooling import (
+    AttentiveLSTMPooling,
     AttentivePooling,
     AveragePooling,
     LSTMPooling,
@@ -22,6 +23,7 @@ POOLINGS = {
     "statistics": StatisticsPooling,
     "attentive": lambda: AttentivePooling(DIM, attention_dim=5),
     "lstm": lambda: LSTMPooling(DIM, hidden=4),
+    "attentive lstm": lambda: AttentiveLSTMPooling(DIM, 4, attention_dim=5),
 }
 
 
@@ -111,3 +113,29 @@ def test_impossible_lengths_are_refused(lengths):
 def test_relative_lengths_are_refused():
     with pytest.raises(ValueError, match="relative lengths"):
         check_lengths(torch.tensor([0.5, 1.0]), 4)
+
+
+def test_a_scale_below_1_makes_the_weights_even():
+    torch.manual_seed(0)
+    x = torch.randn(1, 9, DIM)
+    pooling = AttentivePooling(DIM, attention_dim=5, scale=0.0)
+    torch.testing.assert_close(pooling(x), x.mean(1))
+    pooling.scale = 0.3
+    weights = (0.3 * pooling.score(x)).softmax(1)
+    torch.testing.assert_close(pooling(x), (weights * x).sum(1))
+
+
+def test_an_lstm_is_torchs_own_on_packed_sequences():
+    pooling = build("lstm")
+    x, lengths = torch.randn(4, 9, DIM), torch.tensor([9, 1, 4, 9])
+    valid = torch.arange(9) < lengths[:, None]
+    x = x.masked_fill(~valid[..., None], 0)
+    weights = list(pooling.parameters())
+    outputs = pooling.states(x, valid), pooling._packed(x, lengths)
+    torch.testing.assert_close(*outputs, atol=1e-6, rtol=1e-5)
+    gradients = [
+        torch.autograd.grad((one * one.detach()).sum(), weights)
+        for one in outputs
+    ]
+    for ours, theirs in zip(*gradients):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)

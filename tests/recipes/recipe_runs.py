@@ -14,13 +14,17 @@ from types import SimpleNamespace
 
 ROOT = Path(__file__).resolve().parents[2]
 AUDIO = ROOT / "ser_brain" / "assets" / "mini_corpus" / "audio"
+# The first is what a script is run with unless a test names another.
 YAMLS = {
-    "train_vft": "vft",
-    "train_frozen": "frozen",
-    "train_tapt": "tapt",
-    "extract_pseudo": "pseudo",
-    "train_ptapt": "ptapt",
+    "train_vft": ("vft", "fcn"),
+    "train_frozen": ("frozen", "layer_weights", "wav2vec_frozen"),
+    "train_tapt": ("tapt",),
+    "extract_pseudo": ("pseudo",),
+    "train_ptapt": ("ptapt",),
+    "train_segments": ("segments",),
+    "train_bimodal": ("audio_text", "audio_asr"),
 }
+SCRIPTS = {yaml: name for name, yamls in YAMLS.items() for yaml in yamls}
 # A few steps of each stage: what is tested is the way, not the score.
 FEW = {
     "vft": {"epochs": 1},
@@ -34,6 +38,12 @@ FEW = {
         "states_steps": 3,
         "n_clusters": [4, 8],
     },
+    "fcn": {"fcn_epochs": 1, "fcn_channels": [2, 2, 2, 2, 4], "fcn_dim": 4},
+    "layer_weights": {"weights_epochs": 2},
+    "wav2vec_frozen": {"recurrent_epochs": 2, "recurrent_units": 4},
+    "segments": {"segment_epochs": 1},
+    "audio_text": {"fusion_epochs": 2},
+    "audio_asr": {"fusion_epochs": 2},
 }
 BATCHES = {
     "vft": ("batch_size",),
@@ -41,6 +51,12 @@ BATCHES = {
     "tapt": ("batch_size", "adaptation_batch_size"),
     "pseudo": ("states_batch_size",),
     "ptapt": ("batch_size", "states_batch_size"),
+    "fcn": ("fcn_batch_size",),
+    "layer_weights": ("weights_batch_size",),
+    "wav2vec_frozen": ("recurrent_batch_size",),
+    "segments": ("segment_batch_size",),
+    "audio_text": ("fusion_batch_size",),
+    "audio_asr": ("fusion_batch_size",),
 }
 
 
@@ -78,14 +94,15 @@ def asked_of_all(method):
     return {key: asked[key] for key in asked if key in known}
 
 
-def command_line(recipe, models, results, **settings):
+def command_line(recipe, models, results, method=None, **settings):
     """The yaml and the settings of a small run, ``settings`` last."""
-    method = YAMLS[recipe]
+    method = method or YAMLS[recipe][0]
     chosen = {
         "scale": "nano",
         "encoder": models.w2,
         "encoder_feature_span": 3,
         "wav2vec": models.w1,
+        "wav2vec1": models.w1,
         "states_feature_span": 2,
         "results": results,
         **FEW[method],
@@ -93,12 +110,13 @@ def command_line(recipe, models, results, **settings):
         **asked_of_all(method),
         **settings,
     }
-    adapts = ("wav2vec", "states_")
-    absent = {"vft": adapts, "tapt": adapts, "pseudo": ("encoder",)}
-    absent["frozen"] = (*adapts, "encoder_feature_span")
+    yaml = (ROOT / "hparams" / f"{method}.yaml").read_text()
+    known = re.findall(r"^(\w+):", yaml, re.MULTILINE)
+    models_own = {"encoder", "encoder_feature_span", "wav2vec", "wav2vec1"}
+    models_own.add("states_feature_span")
     argv = [f"hparams/{method}.yaml"]
     for key, value in chosen.items():
-        if not key.startswith(absent.get(method, ())):
+        if key in known or key not in models_own:
             argv += [f"--{key}", str(value)]
     return argv
 

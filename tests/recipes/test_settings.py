@@ -91,7 +91,8 @@ def test_fine_tuning_differs_in_its_encoder_alone():
 
 
 def test_layers_set_only_what_a_method_has():
-    known = {key for method in YAMLS.values() for key in blocks(method)}
+    methods = [method for yamls in YAMLS.values() for method in yamls]
+    known = {key for method in methods for key in blocks(method)}
     for path in HPARAMS.glob("*/*.yaml"):
         layer = yaml.load(path.read_text(), PlainLoader)
         assert layer.keys() <= known, path
@@ -216,6 +217,8 @@ def test_released_code_switches_every_difference():
         whole = resolved(method, variant="released_code")
         head = whole["fine_tuning"]["modules"]["head"]
         assert head["relu_frames"] and head["drop_last_frame"]
+    assert whole["clusters"]["kmeans_share"] == 0.2
+    assert resolved("pseudo")["clusters"]["kmeans_share"] == 1
 
 
 def key_of(section="fine_tuning", **overrides):
@@ -338,3 +341,17 @@ def test_a_section_takes_only_what_it_has():
     merged = Settings(HPARAMS / "vft.yaml", {"fine_tuning": {"max_hours": 1}})
     with pytest.raises(InputError, match="max_hours"):
         merged.apply_overrides()
+
+
+def test_the_numbers_that_the_publications_of_table_5_give():
+    fcn = resolved("fcn")["fine_tuning"]["modules"]
+    assert fcn["encoder"]["channels"] == [64, 192, 384, 256, 256]
+    assert fcn["head"]["pooling"]["scale"] == 0.3
+    assert fcn["head"]["dim"] == 256 and not fcn["head"]["relu_pooled"]
+    assert resolved("layer_weights")["frozen"]["head"]["fusion"] == "frames"
+    text, asr = (
+        resolved(name)["frozen"] for name in ("audio_text", "audio_asr")
+    )
+    assert text["asr"] is None and asr["asr"] == "openai/whisper-base.en"
+    differ = {key for key in text if text[key] != asr[key]}
+    assert differ == {"asr", "text_encoder"}
