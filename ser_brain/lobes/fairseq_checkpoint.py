@@ -20,6 +20,7 @@ METERS = [
     for name in ("AverageMeter", "TimeMeter", "StopwatchMeter")
 ]
 MAX_LAYERS = 1000
+MAX_SIZE = 1 << 20  # of a layer; torch takes no number of more than 64 bits
 
 
 class _Meter:
@@ -89,7 +90,7 @@ def _checked_list(layers):
 def _layer(layer):
     if not isinstance(layer, (list, tuple)) or len(layer) != 3:
         raise ValueError("a layer has three sizes")
-    if not all(type(size) is int and size > 0 for size in layer):
+    if not all(type(size) is int and 0 < size <= MAX_SIZE for size in layer):
         raise ValueError("a layer's sizes are positive integers")
     return tuple(layer)
 

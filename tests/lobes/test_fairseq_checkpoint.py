@@ -110,6 +110,11 @@ def test_hostile_pickle_is_refused_and_never_runs(tmp_path, where, zipped):
     assert victim.exists()
 
 
+def test_a_size_that_no_tensor_has():
+    with pytest.raises(ValueError, match="not a list of 1 to"):
+        parse_layers([(4, 10, 10**30)])
+
+
 def test_stand_ins_are_not_callable_gates(tmp_path):
     # The allow-list holds for this one read and is gone afterwards.
     read_fairseq_checkpoint(_checkpoint(tmp_path / "w.pt"))
