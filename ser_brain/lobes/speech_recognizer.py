@@ -40,7 +40,7 @@ class SpeechRecognizer(nn.Module):
         If it holds no recogniser, or one without a tokenizer or without a
         feature extractor.
     OSError
-        If it is no folder and the hub does not give it.
+        If it is not a folder and the hub does not give it.
     """
 
     def __init__(self, source, max_tokens=200):

@@ -40,7 +40,7 @@ class TextEncoder(nn.Module):
     ValueError
         If it holds another kind of model, or no tokenizer.
     OSError
-        If it is no folder and the hub does not give it.
+        If it is not a folder and the hub does not give it.
     """
 
     def __init__(self, source):
