@@ -128,9 +128,9 @@ def test_files_without_an_answer(run, tmp_path):
 
 def test_folders_that_are_no_finished_run(tmp_path, run):
     """No folder, an unfinished run, another folder: three sentences."""
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         EmotionRecognizer.from_run(tmp_path / "none")
-    with pytest.raises(InputError, match="is no run folder"):
+    with pytest.raises(InputError, match="is not a run folder"):
         EmotionRecognizer.from_run(tmp_path)
     (run / "save" / "classifier" / "classifier.json").unlink()
     with pytest.raises(InputError, match="start its recipe again"):
@@ -221,7 +221,7 @@ def noise_in_encoder(folder):
         (lambda f: edit(f, classes=None), "lacks"),
         (lambda f: edit(f, classes=["a"]), "do not fit"),
         (lambda f: edit(f, head={"dim": 16}), "keys"),
-        (lambda f: edit(f, head=3), "no whole classifier"),
+        (lambda f: edit(f, head=3), "no complete classifier"),
     ],
 )
 def test_damaged_classifier(run, damage, reason):
