@@ -24,7 +24,7 @@ LETTERS = "_ abcdefghijklmnopqrstuvwxyz"
 
 
 class SpeechRecognizer(nn.Module):
-    """What is said in a recording, by a pretrained recogniser.
+    """Transcribe recordings with a pretrained recogniser.
 
     Arguments
     ---------
@@ -66,7 +66,7 @@ class SpeechRecognizer(nn.Module):
 
     @torch.no_grad()
     def forward(self, signal):
-        """The transcript of a recording.
+        """Transcribe a recording.
 
         Arguments
         ---------
