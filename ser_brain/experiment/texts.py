@@ -60,8 +60,7 @@ def corpus_texts(experiment, section):
 
 
 def told_source(experiment):
-    """The source of the clips for messages: a table, or the corpus's
-    folder."""
+    """Source of the clips, for messages: a table or the corpus's folder."""
     return experiment.table or f"{experiment.name} in {experiment.data_folder}"
 
 
