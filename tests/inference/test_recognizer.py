@@ -209,7 +209,10 @@ def noise_in_encoder(folder):
         (lambda f: (f / "encoder" / "a.bin").touch(), "is not part of it"),
         (lambda f: (f / "classifier.json").write_text("{"), "no complete"),
         (lambda f: (f / "classifier.json").write_text("[]"), "format None"),
-        (lambda f: (f / "classifier.json").write_text("[" * 10**5), "no complete"),
+        (
+            lambda f: (f / "classifier.json").write_text("[" * 10**5),
+            "no complete",
+        ),
         (lambda f: edit(f, classes="abc"), "gives classes as 'abc'"),
         (lambda f: edit(f, classes=[1, 2, 3]), "gives classes"),
         (lambda f: edit(f, classes=["a", "a", "b"]), "gives classes"),
