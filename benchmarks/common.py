@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine, a warm place, figures on disk."""
+"""Common code of the benchmarks: the machine, warm-up, figures on disk."""
 
 import json
 import os

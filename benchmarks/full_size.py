@@ -1,4 +1,4 @@
-"""Does the full-size architecture fit? A few steps of each objective.
+"""Memory of the full-size architecture: a few steps of each objective.
 
     python benchmarks/full_size.py --data_folder /path/to/SAVEE --steps 2
 
@@ -185,7 +185,7 @@ def main(argv=None):
 
 
 def report(name, args, results):
-    """Writes the figures so far."""
+    """Write the figures so far."""
     settings = vars(args) | {"data_folder": "SAVEE"}
     write_report(name, {"settings": settings, "results": results})
 

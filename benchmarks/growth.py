@@ -1,23 +1,23 @@
-"""Time and memory against hours of audio, clips a batch, k and frames.
+"""Time and memory against hours of audio, clips per batch, k and frames.
 
     python benchmarks/growth.py --data_folder /path/to/SAVEE
 
-Four curves, each point in a process of its own:
+There are four curves; each point is a separate process:
 
-- hours: the recipe of V-FT at nano scale over a table of so many hours (the
-  corpus' clips again and again), front-end cache on disk: seconds of the
-  cache's build and of one epoch;
-- batch: the same recipe with so many clips in a batch: seconds of an update,
-  of the second epoch;
+- hours: the recipe of V-FT at nano scale on a table of this many hours (the
+  corpus's clips repeated), front-end cache on disk: seconds to fill the cache
+  and of one epoch;
+- batch: the same recipe with this many clips per batch: seconds per update in
+  the second epoch;
 - clusters, frames: k-means over made-up emotion states in a memory-mapped
   file: seconds of one of Lloyd's iterations.
 
-Memory is twofold: `peak_mb`, all that the process had in memory, pages of
-mapped files included, which the system takes back when it needs them; and
-`own_mb`, what it cannot take back (of k-means: less what it was before the
-first frame). The exponent of a curve is the slope of its straight line on
-logarithmic scales: 1 grows in proportion, 0 does not grow. The clips are
-copied at 16 kHz first, as IEMOCAP has them. Needs Linux (/proc).
+There are two figures of memory: `peak_mb`, all memory of the process,
+including pages of mapped files, which the system can reclaim; and `own_mb`,
+what it cannot reclaim (for k-means: less the memory before the first frame).
+The exponent of a curve is the slope of its straight line on logarithmic
+scales: 1 grows in proportion, 0 does not grow. The clips are copied at 16 kHz
+first, as IEMOCAP has them. Needs Linux (/proc).
 
 Writes benchmarks/results/growth.json; pictures.py draws it.
 """

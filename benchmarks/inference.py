@@ -3,9 +3,9 @@
     python benchmarks/inference.py --data_folder /path/to/clips --run RUN
 
 Without --run it is wav2vec2-base with random weights (time needs no more).
-All contenders classify the same files, in turns, --repeats times; decoding
-and resampling are part of it, loading the run is not. The real-time factor is
-processing time over audio time: less is quicker. Writes
+All ways classify the same files alternately, --repeats times; decoding and
+resampling are included, loading the run is not. The real-time factor is
+processing time over audio time: lower is faster. Writes
 benchmarks/results/inference.json.
 """
 
@@ -38,7 +38,7 @@ def random_run(folder):
 
 
 def load(arguments):
-    """The classifier that is asked for."""
+    """Load the requested classifier."""
     if arguments.run:
         return EmotionRecognizer.from_run(arguments.run, arguments.device)
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,4 +1,4 @@
-"""k-means at 64, 512 and 4096 clusters: ours, scikit-learn's and faiss'.
+"""k-means with 64, 512 and 4096 clusters: ours, scikit-learn's, faiss's.
 
     python benchmarks/kmeans.py --data_folder /path/to/clips --frames 200000
 

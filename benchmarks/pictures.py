@@ -1,8 +1,8 @@
-"""Draws what the benchmarks measured, for docs/performance.md.
+"""Draw the figures of docs/performance.md from the benchmarks' results.
 
     python benchmarks/pictures.py
 
-Reads benchmarks/results/{growth,steps,kmeans}.json, each if it is there, and
+Reads those of benchmarks/results/{growth,steps,kmeans}.json that exist, and
 writes docs/performance_{growth,steps,kmeans}.png.
 """
 

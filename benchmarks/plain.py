@@ -1,4 +1,4 @@
-"""The steps that a user would otherwise run, written plainly.
+"""Reference implementations of the training steps in plain torch.
 
 Padded batches, the CNN in every step, eager attention and Adam as torch and
 transformers give them; nothing is made slower on purpose. What each computes
@@ -22,7 +22,7 @@ DIM = 768
 
 
 class PlainStep:
-    """One update of a padded batch; sub-classes say what is computed.
+    """One update of a padded batch; subclasses define what is computed.
 
     Arguments
     ---------
@@ -102,7 +102,7 @@ class FineTuning(PlainStep):
 
 
 class ClusterPrediction(PlainStep):
-    """P3: pseudo-labels of masked frames, one head a k."""
+    """P3: pseudo-labels of masked frames, one head per k."""
 
     def build(self, source, n_classes):
         encoder = frozen_encoder(source)

@@ -1,4 +1,4 @@
-"""Where the time of one of our own updates goes.
+"""Profile of one of our own updates.
 
     python benchmarks/profile_step.py --data_folder /path/to/SAVEE
 
@@ -40,7 +40,7 @@ def kind_of(name):
     for kind, parts in KINDS.items():
         if any(part in lower for part in parts):
             return kind
-    return "else"
+    return "other"
 
 
 def shares(events):

@@ -1,4 +1,4 @@
-"""What a step must compute, and how fast this machine multiplies matrices."""
+"""Operations per step, and this machine's speed of matrix products."""
 
 import statistics
 import time
@@ -10,7 +10,7 @@ SHAPE = (1536, 768, 3072)
 
 
 def matrix_rate(dtype, device="cpu", seconds=2.0):
-    """Floating-point operations a second of one large matrix product.
+    """Floating-point operations per second of one large matrix product.
 
     Arguments
     ---------

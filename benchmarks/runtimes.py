@@ -1,4 +1,4 @@
-"""Real-time factors of torch, ONNX and ONNX in 8 bits, and what they score.
+"""Real-time factors and accuracy of torch, ONNX and 8-bit ONNX.
 
     python benchmarks/runtimes.py --data_folder /path/to/SAVEE
     python benchmarks/runtimes.py --data_folder /path/to/SAVEE --run RUN
@@ -6,7 +6,7 @@
 Without --run it is wav2vec2-base with random weights (time needs no more).
 With one, the files are the run's own test clips, of a layout in which an id
 is FOLDER_FILE, as SAVEE's, and each runtime's unweighted accuracy is measured,
-too. All classify the same files, one at a time, in turns. Writes
+too. All classify the same files, one at a time, alternately. Writes
 benchmarks/results/runtimes.json, or runtimes_run.json.
 """
 

@@ -1,4 +1,4 @@
-"""Requests per second and waiting times of `ser-brain serve` on loopback.
+"""Requests per second and latency of `ser-brain serve` on loopback.
 
     python benchmarks/serving.py --data_folder /path/to/clips --model MODEL
 

@@ -1,4 +1,4 @@
-"""How long a run takes to its first update, the second time.
+"""Time from the start of a run to its first update.
 
     python benchmarks/start.py --data_folder /path/to/SAVEE --turns 3
 

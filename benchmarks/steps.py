@@ -1,4 +1,4 @@
-"""Training steps: ours, the released code's recipe in plain, SpeechBrain's.
+"""Training steps: ours, plain transformers, and SpeechBrain's.
 
     python benchmarks/steps.py --data_folder /path/to/SAVEE
 

@@ -1,9 +1,9 @@
-"""Draws the two pictures of docs/architecture.md.
+"""Draw the two pictures of docs/architecture.md.
 
     python docs/draw_architecture.py
 
 The arrows of rooms.svg are read from the import statements of the code, so
-that the picture cannot say otherwise; draw it again after changing them.
+that the picture is always correct; redraw it after changing them.
 """
 
 import ast
@@ -49,12 +49,12 @@ COMMON = {"locks", "files", "errors", "stopping"}
 ROOMS = {
     "recipes": (1.7, 9.6, "a procedure on a corpus"),
     "cli": (5.0, 11.2, "the command ser-brain"),
-    "commands": (8.3, 11.2, "one file per sub-command"),
+    "commands": (8.3, 11.2, "one file per subcommand"),
     "plans": (8.3, 9.6, "folds x runs, outlier rule"),
     "engines": (11.7, 9.6, "processes, Ray, a store"),
     "brains": (1.7, 6.4, "one Brain per objective"),
-    "serving": (5.0, 6.7, "a model for others"),
-    "inference": (8.3, 6.4, "a trained run on new audio"),
+    "serving": (5.0, 6.7, "sharing a model"),
+    "inference": (8.3, 6.4, "trained runs, new audio"),
     "recordings": (8.3, 5.2, "speech, turns, a timeline"),
     "reporting": (11.7, 5.0, "tables, drawings, the page"),
     "dataio": (5.0, 5.4, "manifest to batches"),
@@ -204,12 +204,12 @@ def draw_rooms():
         name: draw_box(axes, (x, y), name, line, BOX)
         for name, (x, y, line) in ROOMS.items()
     }
-    wiring = "the one place that wires: settings, stages, run folder"
+    wiring = "connects all parts: settings, stages, run folder"
     middle = axes.get_xlim()[1] / 2
     boxes["experiment"] = draw_box(
         axes, (middle, 8.0), "experiment", wiring, WHOLE_WIDTH
     )
-    common = "for every room but nnet and lobes, which stand alone"
+    common = "used by every room except nnet and lobes"
     draw_box(
         axes,
         (middle, -1.0),

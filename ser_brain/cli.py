@@ -21,8 +21,8 @@ def main(argv=None):
     Returns
     -------
     int
-        0, or 1 where something is missing or failed, or as
-        :func:`ser_brain.errors.exit_code` says.
+        0, 1 if something is missing or failed, or the result of
+        :func:`ser_brain.errors.exit_code`.
 
     Example
     -------
@@ -39,17 +39,17 @@ def main(argv=None):
 
 
 def carry_out(arguments):
-    """The command's work; a misspelt option is not taken for a setting.
+    """Execute the command; report a misspelt option as such.
 
     Raises
     ------
     InputError
-        As the command does.
+        As for the command.
     """
     try:
         return arguments.command(arguments)
     except InputError as error:
-        # An UnknownSetting has a key; settings know nothing of options.
+        # An UnknownSetting has a key; settings do not know the options.
         key = getattr(error, "key", "").replace("-", "_")
         near = difflib.get_close_matches(key, vars(arguments), 1, cutoff=0.8)
         if not near:
@@ -61,7 +61,7 @@ def carry_out(arguments):
 
 
 def build_parser():
-    """The arguments of ``ser-brain``, one sub-parser per command."""
+    """Build the parser of ``ser-brain``, with one subparser per command."""
     parser = argparse.ArgumentParser(
         "ser-brain", description="Speech emotion recognition: ser_brain."
     )
@@ -70,7 +70,7 @@ def build_parser():
     for name in COMMANDS:
         command = import_module(f"ser_brain.commands.{name}")
         takes_settings = getattr(command, "TAKES_SETTINGS", False)
-        # Among settings, --fold is not short for --folds.
+        # If settings are accepted, --fold is not an abbreviation of --folds.
         sub = subparsers.add_parser(
             name, help=command.HELP, allow_abbrev=not takes_settings
         )

@@ -1,14 +1,14 @@
-"""The one exception that means: the user can mend this; how it is told."""
+"""InputError, which means that the user can fix the input, and exit codes."""
 
 import errno
 import os
 import sys
 
 BAD_INPUT = 2
-# What a shell gives for a program that a closed pipe has ended.
+# Exit code that a shell reports for a program ended by a closed pipe.
 BROKEN_PIPE = 141
-# What code raises that meets data of another form than it was written for.
-# Readers of files turn all of it into the sentence that names the file.
+# Errors raised by code that meets data in an unexpected form. Readers of files
+# turn them into a message that names the file.
 MALFORMED = (
     ValueError,
     TypeError,
@@ -20,10 +20,10 @@ MALFORMED = (
 
 
 class InputError(Exception):
-    """Bad input, told in one sentence that names the file, value and mend.
+    """Bad input: one sentence that names the file, the value and the fix.
 
     Recipes and the command line print the sentence without a traceback and
-    exit with code 2; used as a library it is an ordinary exception.
+    exit with code 2; in a library it is an ordinary exception.
 
     Example
     -------
@@ -35,7 +35,7 @@ class InputError(Exception):
 
 
 def printable(text):
-    r"""A text on one line, without what would steer a terminal.
+    r"""A text on one line, without terminal control characters.
 
     Example
     -------
@@ -49,19 +49,19 @@ def printable(text):
 
 
 def exit_code(work):
-    """Carries out a command and tells what went wrong.
+    """Run a command and report what went wrong.
 
     Arguments
     ---------
     work : callable
-        Returns the exit code where all went well.
+        Returns the exit code if nothing is raised.
 
     Returns
     -------
     int
-        That code; 2 after bad input or where the output cannot be written,
-        which is told in one sentence on stderr; 141 where nobody reads the
-        output any more, as in ``ser-brain predict ... | head -1``.
+        That code; 2 after bad input or if the output cannot be written, which
+        is reported in one sentence on stderr; 141 if the reader of the output
+        has gone, as in ``ser-brain predict ... | head -1``.
 
     Example
     -------
@@ -78,7 +78,7 @@ def exit_code(work):
         _drop_output()
         return BROKEN_PIPE
     except OSError as error:
-        # A file that is full has a name; stdout has none.
+        # An error of a named file has a file name; one of stdout has none.
         if error.filename is not None or error.errno != errno.ENOSPC:
             raise
         _drop_output()
@@ -94,7 +94,7 @@ def _refuse(sentence):
 
 
 def _drop_output():
-    """What is still to be written goes nowhere, instead of failing again."""
+    """Discard the remaining output, which would fail again."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

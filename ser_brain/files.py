@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Files that are either complete or absent."""
 
 import hashlib
 import os
@@ -10,19 +10,19 @@ from urllib.parse import quote
 
 from ser_brain.errors import InputError
 
-# File systems take names of 255 bytes; something may be put before one.
+# File systems allow names of 255 bytes; a prefix or suffix may be added.
 LONGEST_NAME = 200
 BLOCK = 1 << 22  # bytes read at once
 HOST = socket.gethostname().split(".")[0]
 
 
 def folder_name(name):
-    """Any name as the name of one folder, whatever is in it.
+    """Turn any name into the name of one folder, whatever it contains.
 
-    What comes from a table or a command line (a speaker, a fold, the stem of
-    a file) goes through here before it becomes part of a path, so that it
-    can neither leave the folder that it belongs to nor nest in it. Ordinary
-    names stay as they are; different names stay different.
+    Text from a table or a command line (a speaker, a fold, the stem of a file)
+    is passed through this function before it becomes part of a path, so that
+    it can neither leave the folder that it belongs to nor create a subfolder.
+    Ordinary names are unchanged; different names stay different.
 
     Arguments
     ---------
@@ -33,8 +33,8 @@ def folder_name(name):
     -------
     str
         The name with separators, control characters, ``%`` and a leading dot
-        in percent-encoding. A name of more than 200 bytes is cut, and ends
-        in a hash of the whole.
+        percent-encoded. A name of more than 200 bytes is truncated, and ends
+        in a hash of the whole name.
 
     Example
     -------
@@ -57,16 +57,16 @@ def folder_name(name):
 
 @contextmanager
 def atomic_path(path):
-    """A path to write beside a file; the file is replaced at the end.
+    """Yield a temporary path beside a file; it replaces the file at the end.
 
-    What is written has reached the disk before the file gets its name, so
-    that a power cut leaves either the old content or the new one. What a
-    killed process of this machine left beside the file is removed.
+    The content has reached the disk before the file gets its name, so that a
+    power cut leaves either the old content or the new. Temporary files left
+    beside the file by a killed process of this machine are removed.
 
     Arguments
     ---------
     path : str or Path
-        The file; its folder is made if missing.
+        The file; its folder is created if missing.
 
     Yields
     ------
@@ -76,8 +76,8 @@ def atomic_path(path):
     Raises
     ------
     InputError
-        If the disk is full or the folder may not be written; an older file
-        is then still as it was.
+        If the disk is full or the folder is not writable; an older file is
+        then unchanged.
 
     Example
     -------
@@ -110,12 +110,12 @@ def atomic_path(path):
 
 
 def _beside(path, process):
-    """The name under which a process of this machine writes a file."""
+    """Temporary name under which a process of this machine writes a file."""
     return path.with_name(f".{path.stem}.{HOST}-{process}{path.suffix}")
 
 
 def _clear_beside(path):
-    """Removes what processes that are gone have left of a file."""
+    """Remove temporary files left by processes that have ended."""
     pattern = re.escape(_beside(path, "PID").name).replace("PID", r"(\d+)")
     for each in path.parent.iterdir():
         found = re.fullmatch(pattern, each.name)
@@ -124,7 +124,7 @@ def _clear_beside(path):
 
 
 def is_alive(process):
-    """Whether a process of this machine is still there.
+    """Whether a process of this machine is still running.
 
     Arguments
     ---------
@@ -146,7 +146,7 @@ def is_alive(process):
 
 
 def sync(path):
-    """Waits until a file, or the names in a folder, are on the disk.
+    """Wait until a file, or the names in a folder, are on the disk.
 
     Arguments
     ---------
@@ -165,7 +165,7 @@ def sync(path):
 
 
 def sync_all(folder):
-    """Waits until all files below a folder, and their names, are on the disk.
+    """Wait until all files below a folder, and their names, are on the disk.
 
     Example
     -------
@@ -176,7 +176,7 @@ def sync_all(folder):
 
 
 def write_atomically(path, content):
-    """Writes text (as UTF-8) or bytes to a file, whole or not at all.
+    """Write text (as UTF-8) or bytes to a file, completely or not at all.
 
     Example
     -------
@@ -194,7 +194,7 @@ def write_atomically(path, content):
 
 
 def is_file(path):
-    """Whether a path leads to a file; one that is too long does not.
+    """Whether a path is that of a file; False if it is too long.
 
     Example
     -------
@@ -208,7 +208,7 @@ def is_file(path):
 
 
 def digest(path):
-    """SHA-256 of a file, by which an edited one is found.
+    """SHA-256 of a file, which reveals a change.
 
     Example
     -------
@@ -232,7 +232,7 @@ def digests(folder, leave_out=()):
     folder : str or Path
         The folder.
     leave_out : sequence of str
-        Names of files and folders in it that do not count.
+        Names of files and folders in it to ignore.
 
     Returns
     -------
@@ -259,21 +259,20 @@ def digests(folder, leave_out=()):
 
 
 def changed_file(folder, files):
-    """The first file that is not as it was written.
+    """Find the first file that has changed since it was written.
 
     Arguments
     ---------
     folder : str or Path
         The folder.
     files : dict
-        As :func:`digests` gave them; files that it does not name do not
-        matter.
+        As :func:`digests` returned them; other files are ignored.
 
     Returns
     -------
     str or None
-        What is wrong, such as ``head.safetensors is missing``; None where
-        all are whole.
+        What is wrong, such as ``head.safetensors is missing``; None if nothing
+        is.
 
     Example
     -------

@@ -1,7 +1,7 @@
-"""Locks between processes, which end with the process that holds them.
+"""Locks between processes, released when their holder ends.
 
-They are those of the operating system: a killed process holds none, so that
-none is ever stale. Beside a lock that is held lies a file that tells by whom.
+They are locks of the operating system: a killed process holds none, so a lock
+is never stale. A file beside the lock names its holder.
 """
 
 import json
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class Lock:
-    """A lock file, and who holds it.
+    """A lock file and its holder.
 
     Arguments
     ---------
@@ -43,63 +43,64 @@ class Lock:
         self._lock = FileLock(self.path)
 
     def acquire(self, seconds=-1):
-        """Takes the lock.
+        """Take the lock.
 
         Arguments
         ---------
         seconds : float
-            How long to wait for it; below 0, without end.
+            How long to wait for it; below 0, indefinitely.
 
         Raises
         ------
         Timeout
-            If another process still has it.
+            If another process still holds it.
         """
         self._lock.acquire(timeout=seconds)
         owner = {"process": os.getpid(), "host": HOST}
         self._owner.write_text(json.dumps(owner), encoding="utf-8")
 
     def release(self):
-        """Lets go of the lock."""
+        """Release the lock."""
         self._owner.unlink(missing_ok=True)
         self._lock.release()
 
     @property
     def holder(self):
-        """Who has the lock, for a sentence."""
+        """The holder of the lock, for a message."""
         try:
             owner = json.loads(self._owner.read_text(encoding="utf-8"))
             process, host = int(owner["process"]), str(owner["host"])
         except (OSError, ValueError, KeyError, TypeError):
             return "another process"
         if host == HOST and not is_alive(process):
-            # What a killed holder left; its successor has yet to sign.
+            # Left by a killed holder; its successor has not written its own
+            # yet.
             return "another process"
         return f"process {process} on {host}"
 
 
 def hold(path, refusal, seconds=0):
-    """Takes a lock and keeps it, or refuses.
+    """Take a lock and keep it, or raise an error.
 
     Arguments
     ---------
     path : Path
-        The lock file; its folder is made if missing.
+        The lock file; its folder is created if missing.
     refusal : callable
-        From who has the lock, as ``process 12 on node7``, to what to tell
-        then.
+        Maps the holder of the lock, such as ``process 12 on node7``, to the
+        error message.
     seconds : float
-        How long to wait for that process to end.
+        Seconds to wait for that process to end.
 
     Returns
     -------
     Lock
-        To be released; a killed process lets go of it too.
+        The lock, to be released; it is also released if the process is killed.
 
     Raises
     ------
     InputError
-        If it is taken, or the folder may not be written.
+        If it is taken, or the folder is not writable.
 
     Example
     -------
@@ -127,25 +128,27 @@ def hold(path, refusal, seconds=0):
 
 
 def _wait(lock, level, what, until, seconds):
-    """Takes a lock; says whom it has to wait for."""
+    """Take a lock, and log whom it has to wait for."""
     try:
         lock.acquire(seconds=0)
     except Timeout:
         if seconds:
-            logger.log(level, "%s: %s is at it, %s.", what, lock.holder, until)
+            logger.log(
+                level, "%s: %s is working on it, %s.", what, lock.holder, until
+            )
         lock.acquire(seconds)
 
 
 @contextmanager
 def turn(path, what):
-    """Waits for its turn at what one process at a time may do.
+    """Wait for a turn at work that one process at a time may do.
 
     Arguments
     ---------
     path : Path
         The lock file; its folder must be there.
     what : str
-        For the log, if there is somebody to wait for.
+        The work, for the log, if another process is doing it.
 
     Example
     -------

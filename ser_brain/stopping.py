@@ -1,6 +1,6 @@
-"""SIGTERM and Ctrl-C: a process ends where it can be taken up again.
+"""SIGTERM and Ctrl-C: a process ends where it can be resumed.
 
-A cluster sends SIGTERM some seconds before it takes a machine away. A training
+A cluster sends SIGTERM some seconds before it takes a machine away. Training
 then finishes its update and leaves a checkpoint; everything else ends at once,
 because what it has written so far is kept.
 """
@@ -18,7 +18,7 @@ PATIENCE = 20  # seconds
 
 
 class Stopped(SystemExit):
-    """Ends the process with the exit code 128 + the signal's number."""
+    """End the process with the exit code 128 + the signal's number."""
 
     def __init__(self, number):
         super().__init__(128 + number)
@@ -26,7 +26,7 @@ class Stopped(SystemExit):
 
 
 class Stopping:
-    """Which signal has asked this process to end.
+    """The signal that has asked this process to end, if any.
 
     Attributes
     ----------
@@ -49,18 +49,18 @@ class Stopping:
 
     @contextmanager
     def handled(self, alone=True):
-        """Answers the signals while the block runs, in the main thread.
+        """Handle the signals while the block runs, in the main thread.
 
         Arguments
         ---------
         alone : bool
             Whether this process computes updates alone. If not, it ends
-            ``PATIENCE`` seconds after the signal wherever it hangs.
+            ``PATIENCE`` seconds after the signal, even if it hangs.
 
         Raises
         ------
         Stopped
-            When a signal comes, unless it is deferred; a second one is not.
+            When a signal arrives, unless it is deferred; a second one is not.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -75,7 +75,7 @@ class Stopping:
                 signal.signal(number, handler)
 
     def _answer(self, number, frame):
-        # A process that decodes audio ends with the one that started it.
+        # A process that decodes audio ends with its parent.
         if os.getpid() != self._process:
             return
         defers = self._defers and not self.wanted
@@ -85,7 +85,7 @@ class Stopping:
 
     @contextmanager
     def deferred(self):
-        """Leaves the end to the block, which must look at ``wanted``."""
+        """Leave the end to the block, which must check ``wanted``."""
         self._defers = True
         try:
             yield
@@ -95,10 +95,10 @@ class Stopping:
 
 @contextmanager
 def impatient():
-    """Ends the process some time after a signal, even one that hangs.
+    """End the process some time after a signal, even if it hangs.
 
-    Python answers a signal only between two of its instructions, and a
-    process that waits for others is in the middle of one.
+    Python handles a signal only between two of its instructions, and a process
+    that waits for others is in the middle of one.
     """
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -117,7 +117,7 @@ def impatient():
 
 
 def _watch(reading, left):
-    """Waits for one of the signals, then for the block to be left."""
+    """Wait for one of the signals, then for the block to end."""
     while number := os.read(reading, 1):
         if number[0] in SIGNALS and not left.wait(PATIENCE):
             name = signal.Signals(number[0]).name
@@ -127,15 +127,15 @@ def _watch(reading, left):
 
 
 def ignore_in_worker(number):
-    """What a process that decodes audio does first: it ignores the signals.
+    """Make a worker process that decodes audio ignore the signals.
 
-    They may reach every process of a job. It ends with the one that it works
-    for, which may still need it for the update under way.
+    They may reach every process of a job. The worker ends with its parent,
+    which may still need it for the current update.
 
     Arguments
     ---------
     number : int
-        Of the worker, as ``torch.utils.data.DataLoader`` tells it.
+        Number of the worker, as ``torch.utils.data.DataLoader`` passes it.
     """
     for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)

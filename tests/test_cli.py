@@ -140,7 +140,7 @@ def test_the_command_starts_quickly():
 def test_no_run_and_no_command(capsys):
     """The sentence of a missing run; argparse's own for no command."""
     assert cli.main(["predict", "/none", "a.wav"]) == 2
-    assert capsys.readouterr().err.startswith("error: /none is no folder")
+    assert capsys.readouterr().err.startswith("error: /none is not a folder")
     with pytest.raises(SystemExit, match="2"):
         cli.main([])
 
@@ -234,7 +234,7 @@ def test_doctor_tells_corpora_apart(capsys, monkeypatch, tmp_path):
     assert "looks like SAVEE, not IEMOCAP" in found["IEMOCAP"]
     monkeypatch.setenv("IEMOCAP_ROOT", str(tmp_path / "gone"))
     _, found = doctors_lines(capsys)
-    assert "is no folder" in found["IEMOCAP"]
+    assert "is not a folder" in found["IEMOCAP"]
 
 
 def test_doctor_finds_a_whole_savee(capsys, monkeypatch, shared_corpora):

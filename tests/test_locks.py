@@ -52,7 +52,8 @@ def test_the_holder_is_named_by_process_and_host(tmp_path, caplog):
             hold(path, refusal, seconds=0.1)
         (told,) = caplog.messages
         assert told == (
-            f"{tmp_path}: {holder} is at it, waiting up to 0.1 s for it to end."
+            f"{tmp_path}: {holder} is working on it, waiting up to 0.1 s for "
+            "it to end."
         )
 
 
@@ -92,6 +93,6 @@ def test_a_turn_comes_when_the_other_ends(tmp_path, caplog):
         before = time.monotonic()
         with turn(path, "adapted"):
             assert time.monotonic() - before > 0.2
-    assert f"adapted: process {other.pid} on {HOST} is at it, waiting." in (
-        caplog.messages
-    )
+    assert (
+        f"adapted: process {other.pid} on {HOST} is working on it, waiting."
+    ) in (caplog.messages)

@@ -1,7 +1,7 @@
-"""Changes of a recording that make more speakers and rooms out of few.
+"""Augmentation of recordings, to imitate more speakers and rooms.
 
-Speed, pitch, band limit and tilt are heard by teacher and student alike, at
-one level; noise by the student alone (see ``distil.py``).
+Changes of speed, pitch, band limit and tilt are applied for teacher and
+student, at one level; noise only for the student (see ``distil.py``).
 """
 
 import torch
@@ -10,23 +10,23 @@ from torchaudio.functional import phase_vocoder, resample
 # Resampling by a ratio of small integers has a short kernel.
 STEPS = 20
 N_FFT = 512
-# Root mean square of what is heard.
+# Root mean square of every waveform.
 LEVEL = 0.05
 
 
 def uniform(low, high, generator):
-    """One draw between two numbers."""
+    """Draw a number between two numbers."""
     draw = float(torch.rand(1, generator=generator))
     return low + (high - low) * draw
 
 
 def chance(share, generator):
-    """True in a share of the draws."""
+    """Draw True with a given probability."""
     return float(torch.rand(1, generator=generator)) < share
 
 
 def stretched(wav, rate):
-    """Plays a waveform ``rate`` times as fast at the same pitch."""
+    """Play a waveform ``rate`` times as fast at the same pitch."""
     window = torch.hann_window(N_FFT)
     hop = N_FFT // 4
     spectrum = torch.stft(wav, N_FFT, hop, window=window, return_complex=True)
@@ -36,7 +36,7 @@ def stretched(wav, rate):
 
 
 def filtered(wav, generator):
-    """A random spectral tilt, and for some a band limit as of a telephone."""
+    """Apply a random spectral tilt, and sometimes a telephone's band limit."""
     spectrum = torch.fft.rfft(wav)
     frequency = torch.linspace(0, 8000, len(spectrum))
     octaves = (frequency.clamp(min=100) / 1000).log2()
@@ -51,12 +51,12 @@ def filtered(wav, generator):
 
 
 def leveled(wav):
-    """The waveform at the level that all others have."""
+    """Scale a waveform to the common level."""
     return wav * (LEVEL / wav.square().mean().sqrt().clamp(min=1e-5))
 
 
 def augmented(wav, generator):
-    """Another speaker, pace and microphone.
+    """Imitate another speaker, pace and microphone.
 
     Arguments
     ---------
@@ -83,7 +83,7 @@ def augmented(wav, generator):
 
 
 def noisy(wavs, wav_lens, generator):
-    """White noise, louder or softer, over most waveforms of a batch.
+    """Add white noise of random level to most waveforms of a batch.
 
     Arguments
     ---------

@@ -1,20 +1,20 @@
-"""A small wav2vec 2.0 that learns what Whisper's encoder makes of speech.
+"""Distillation of Whisper's encoder into a small wav2vec 2.0.
 
-Used by ``make_nano.py``. The student has as many layers as the teacher and
-the same frame size, so that its hidden states are compared with the teacher's
-without a head in between, and its layers start from the teacher's:
+Used by ``make_nano.py``. The student has as many layers as the teacher and the
+same dimension, so that its hidden states are compared with the teacher's
+without an extra head, and its layers start from the teacher's:
 
 1. *front-end*: the CNN, the projection and the positional convolution learn
    the input of the teacher's first layer from the waveform;
 2. *distil*: the transformer starts from the teacher's layers, whose
-   feed-forward part is cut to the units that matter most, and the whole
-   student learns every hidden state: frame by frame, and as mean and deviation
-   over time, which is what a probe of an utterance reads. A part of each batch
-   is masked for wav2vec 2.0's own objective, so that TAPT finds a quantizer
-   that works.
+   feed-forward part is reduced to the most important units, and the whole
+   student learns every hidden state: frame by frame, and as mean and standard
+   deviation over time, which is what a probe of an utterance uses. A part of
+   each batch is masked for wav2vec 2.0's own objective, so that TAPT has a
+   working quantizer.
 
 The teacher adds positions to its input, which a wav2vec 2.0 cannot know: the
-mean over clips at each position is taken out of its hidden states.
+mean over clips at each position is subtracted from its hidden states.
 """
 
 import torch
@@ -27,7 +27,7 @@ from ser_brain.lobes.wav2vec2.pretraining import draw_negatives
 from ser_brain.nnet.lengths import sample_counts, valid_frames
 from ser_brain.nnet.pooling import StatisticsPooling
 
-# wav2vec2-base made narrow, its norms before the layers as in Whisper.
+# A narrow wav2vec2-base, with norms before the layers as in Whisper.
 STUDENT = dict(
     conv_dim=(48, 96, 128, 160, 192, 192, 192),
     conv_bias=True,
@@ -101,7 +101,7 @@ class Distillation(nn.Module):
         self.register_buffer("pooled_scale", torch.ones(layers, 1, 2 * dim))
 
     def measure(self, examples):
-        """Takes statistics of the teacher's hidden states.
+        """Measure statistics of the teacher's hidden states.
 
         Arguments
         ---------
@@ -152,12 +152,12 @@ class Distillation(nn.Module):
         return torch.stack(states).float(), normed, lengths
 
     def forward(self, wavs, wav_lens, taught, generator):
-        """The loss of a batch, and its details.
+        """Compute the loss of a batch, and its details.
 
         Arguments
         ---------
         wavs : torch.Tensor
-            What the student hears, shape (batch, samples).
+            Input of the student, shape (batch, samples).
         wav_lens : torch.Tensor
             Relative lengths, shape (batch,).
         taught : torch.Tensor
@@ -218,7 +218,7 @@ def frame_loss(states, taught):
 
 
 def new_student(folder):
-    """Writes a student with random weights."""
+    """Write a student with random weights."""
     torch.manual_seed(0)
     model = Wav2Vec2ForPreTraining(Wav2Vec2Config(**STUDENT))
     model.save_pretrained(folder)
@@ -258,11 +258,11 @@ def unit_activity(teacher, batches):
 
 @torch.no_grad()
 def inherit(student, teacher, batches):
-    """Gives the student's transformer the weights of the teacher's.
+    """Initialise the student's transformer with the teacher's weights.
 
-    Of each feed-forward part the units stay whose mean magnitude, times the
-    norm of their outgoing weights, is largest; the mean of what the others
-    add goes into the bias.
+    Of each feed-forward part, the units are kept whose mean magnitude, times
+    the norm of their outgoing weights, is largest; the mean contribution of
+    the others is added to the bias.
 
     Arguments
     ---------

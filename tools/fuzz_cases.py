@@ -1,4 +1,4 @@
-"""Spoilt files: whole ones, changed where it may hurt."""
+"""Corrupted files for the fuzzer, made from valid ones."""
 
 import json
 
@@ -12,14 +12,14 @@ VALUES += ["[" * 5000, [-1], ["a", "a"], {"": 1}, {"../x": "y"}, [1e308] * 2]
 
 
 class Cases:
-    """Draws spoilt files of a target.
+    """Draw corrupted files of a target.
 
     Arguments
     ---------
     target : fuzz_files.Target
-        Whose seeds are spoilt.
+        The target whose seeds are corrupted.
     random : random.Random
-        Decides; the same numbers give the same files.
+        Source of all choices; the same numbers give the same files.
     """
 
     def __init__(self, target, random):
@@ -40,7 +40,7 @@ class Cases:
         return bytes(content[:LONGEST])
 
     def _edit(self, content):
-        """One change of some bytes."""
+        """Change some bytes."""
         start = self.random.randint(0, len(content))
         end = min(len(content), start + self.random.choice((1, 2, 4, 16, 400)))
         kind = self.random.randrange(7)

@@ -1,4 +1,4 @@
-"""Files as targets of a fuzzer: their seeds, and what may be put into them."""
+"""Targets of the fuzzer: parsers, seed files and tokens."""
 
 import contextlib
 from dataclasses import dataclass, field
@@ -21,9 +21,9 @@ class Target:
     read : callable
         Reads bytes; a documented error is a return.
     seeds : list of bytes
-        Whole files to begin from.
+        Valid files to begin from.
     tokens : list of bytes
-        What is worth putting into one.
+        Bytes worth inserting into a file.
     """
 
     read: callable
@@ -32,7 +32,7 @@ class Target:
 
 
 def documented(*errors):
-    """A decorator: these errors are what the parser promises."""
+    """A decorator for the documented errors of a parser."""
 
     def wrap(read):
         def quiet(content):

@@ -1,4 +1,4 @@
-"""What no parser needs to do, refused while one runs."""
+"""A guard that refuses actions that no parser needs."""
 
 import contextlib
 import os
@@ -28,11 +28,11 @@ WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 class Escape(BaseException):
-    """A parser did what only code from its input could want."""
+    """A parser did something that only code from its input could do."""
 
 
 class Guard:
-    """Watches what Python does while a target runs; one per process.
+    """Watch what Python does while a target runs; one per process.
 
     Arguments
     ---------
@@ -47,7 +47,7 @@ class Guard:
 
     @contextlib.contextmanager
     def watching(self):
-        """Refuses what is forbidden until the context is left."""
+        """Refuse forbidden actions until the context is left."""
         self.watches = True
         try:
             yield

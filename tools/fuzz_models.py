@@ -1,4 +1,4 @@
-"""Targets of the fuzzer: models, audio and what is computed from them."""
+"""Targets of the fuzzer: models, audio and files computed from them."""
 
 import contextlib
 import io
@@ -76,7 +76,7 @@ def pseudo_labels(folder):
 
 
 class Bomb:
-    """Runs a program where it is unpickled."""
+    """Run a program when it is unpickled."""
 
     def __reduce__(self):
         return os.system, ("echo a pickle ran code",)
@@ -222,7 +222,7 @@ def classifiers(folder):
 
 
 def audio(folder):
-    """Recordings of any kind, and what calls itself one."""
+    """Recordings of any kind, and files that claim to be one."""
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (1200, 2))
     kinds = [("WAV", "PCM_16"), ("WAV", "PCM_24"), ("WAV", "FLOAT")]
     kinds += [("WAVEX", "PCM_16"), ("W64", "PCM_16"), ("RF64", "PCM_16")]

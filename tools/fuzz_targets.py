@@ -1,7 +1,7 @@
 """Targets of the fuzzer: tables, names, command lines, run folders; all of them.
 
-Each target takes the bytes of a file that a stranger may have written, lets
-ser_brain read it, and passes on whatever is not a documented error.
+Each target takes the bytes of an untrusted file, lets ser_brain read it, and
+passes on any error that is not documented.
 """
 
 import csv
@@ -38,7 +38,7 @@ from ser_brain.results.records import read_plan
 
 
 def tables(folder):
-    """Corpora as people hand them over."""
+    """Tables of clips in every supported format."""
     for name in ("a.wav", "b.wav"):
         soundfile.write(folder / name, np.zeros(800), 16000)
     rows = [["path", "emotion", "speaker", "session", "fold"]]
@@ -131,7 +131,7 @@ def names(folder):
 
 
 def command_lines(folder):
-    """What is typed after a recipe's yaml."""
+    """Command lines after a recipe's yaml."""
     method = folder / "hparams" / "vft.yaml"
     shutil.copytree(ROOT / "hparams", method.parent)
 
@@ -154,7 +154,7 @@ def command_lines(folder):
 
 
 def results(folder):
-    """A run folder that somebody sent."""
+    """Untrusted run folders."""
     sys.path.append(str(ROOT / "tests" / "results"))
     from run_trees import write_run
 

@@ -1,12 +1,12 @@
-"""Compares settings of a probe without the speaker who is tested later.
+"""Compare settings of a probe without the test speaker.
 
     python tools/inner_probe.py --data_folder /path/to/SAVEE [SOURCE]
 
-For each speaker, the other speakers alone are used: a logistic regression on
-mean and deviation over time learns from all but one of them and is scored on
-that one, in turn. The column of a speaker is the mean UA of these inner
-folds. Layers, speeds and C vary; C is scikit-learn's times the number of
-speeds, because every clip is learned once per speed. Prints a Markdown table.
+For each speaker, only the other speakers are used: a logistic regression on
+mean and standard deviation over time is trained on all but one of them and
+scored on that one, in turn. The column of a speaker is the mean UA of these
+inner folds. Layers, speeds and C vary; C is scikit-learn's times the number of
+speeds, because every clip is used once per speed. Prints a Markdown table.
 """
 
 import argparse
@@ -23,14 +23,14 @@ from ser_brain.dataio.audio import played
 from ser_brain.evaluation.metrics import unweighted_accuracy
 from ser_brain.lobes import load_encoder
 
-# How many of the last layers are used side by side.
+# How many of the last layers are concatenated.
 LAYERS = (1, 2, 3)
 SPEEDS = ((1.0,), (0.9, 1.0, 1.1), (0.8, 0.9, 1.0, 1.1, 1.2))
 PENALTIES = (0.003, 0.01, 0.03)
 
 
 def features(encoder, wavs, speeds):
-    """Mean and deviation over time at each speed.
+    """Mean and standard deviation over time at each speed.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def features(encoder, wavs, speeds):
 
 
 def last_layers(rows, count):
-    """The last layers side by side, shape (utterances, count * 2 * dim)."""
+    """The last layers, concatenated, shape (utterances, count * 2 * dim)."""
     return {
         speed: each[:, -count:].reshape(len(each), -1)
         for speed, each in rows.items()
@@ -63,7 +63,7 @@ class Probe:
     labels : numpy.ndarray
         Shape (utterances,).
     speeds : sequence of float
-        Every clip is learned at each of them.
+        Every clip is used at each of them.
     penalty : float
         C times the number of speeds.
     """
@@ -80,7 +80,7 @@ class Probe:
         return (rows - self.mean) / self.scale
 
     def answers(self, rows, speeds):
-        """The class of each clip, posteriors averaged over speeds."""
+        """Predict the class of each clip by posteriors averaged over speeds."""
         posteriors = sum(
             self.model.predict_proba(self.scaled(rows[speed]))
             for speed in speeds
@@ -98,7 +98,7 @@ def inner_scores(rows, labels, speakers, outer, speeds, penalty):
     labels, speakers : numpy.ndarray
         Shape (utterances,).
     outer : str
-        The speaker who takes no part.
+        The speaker who is left out.
     speeds : sequence of float
         Of the training.
     penalty : float

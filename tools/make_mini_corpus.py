@@ -1,16 +1,16 @@
-"""Makes the embedded mini corpus from real LibriSpeech recordings.
+"""Create the embedded mini corpus from real LibriSpeech recordings.
 
     python tools/make_mini_corpus.py --librispeech DIR \
         --out ser_brain/assets/mini_corpus
 
-Real voices, acted by arithmetic: each clip is an excerpt of a LibriSpeech
-utterance whose pitch, pitch range, speaking rate, energy and spectral tilt
-were changed with the WORLD vocoder (pyworld) to follow what the literature
-reports for anger, happiness and sadness. It exercises pipelines; it says
-nothing about how people feel.
+The voices are real, the emotions are synthetic: each clip is an excerpt of a
+LibriSpeech utterance whose pitch, pitch range, speaking rate, energy and
+spectral tilt were changed with the WORLD vocoder (pyworld) to follow what the
+literature reports for anger, happiness and sadness. It exercises pipelines; it
+says nothing about how people feel.
 
-The same seed gives the same corpus. A killed run goes on where it stopped,
-because each clip is written in one move to a staging folder named after the
+The same seed gives the same corpus. A killed run continues where it stopped,
+because each clip is written atomically to a staging folder named after the
 plan. tools/measure_mini_corpus.py prints the figures that the README quotes.
 """
 
@@ -55,7 +55,7 @@ class Prosody:
 
 # Ranges overlap on purpose: one clip's strength is drawn from them, so the
 # classes can be learned but not read off a single measurement.
-# Neutral clips pass through the vocoder too: its trace is in every class.
+# Neutral clips pass through the vocoder too: its artefacts are in every class.
 RANGES = {
     "neutral": Prosody(
         pitch=(-1.5, 1.5),

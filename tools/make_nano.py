@@ -1,19 +1,19 @@
-"""Pretrains the embedded nano models on openly licensed speech.
+"""Train the embedded nano models on openly licensed speech.
 
     python tools/make_nano.py front_end --speech DIR ... --heldout DIR --work A
     python tools/make_nano.py distil    --speech DIR ... --heldout DIR --work B \
         --front_end A/model
     python tools/make_nano.py wav2vec   --speech DIR ... --heldout DIR --work C
 
-``front_end``, then ``distil``, make the nano wav2vec 2.0, which learns the
-hidden states of the embedded Whisper encoder and, beside them, its own
-objective (distil.py). ``wav2vec`` makes the nano wav2vec 1.0 by its own
-objective.
+``front_end``, then ``distil``, train the nano wav2vec 2.0, which learns the
+hidden states of the embedded Whisper encoder and also its own objective
+(distil.py). ``wav2vec`` trains the nano wav2vec 1.0 on its own objective.
 
-Seeded; can be killed at any time and started again: it goes on from its last
-checkpoint in --work, with more speech or another number of --steps if these
-are given. Ends by writing the model to --work and, but for ``front_end``, as
-fp16 safetensors to ser_brain/assets and its curve to docs/.
+Training is seeded, and can be killed at any time and started again: it resumes
+from its last checkpoint in --work, with more speech or another number of
+--steps if these are given. At the end it writes the model to --work and,
+except for ``front_end``, as fp16 safetensors to ser_brain/assets and its curve
+to docs/.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from ser_brain.lobes.whisper import Whisper
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# wav2vec_large made narrow: the same layers, kernels and strides.
+# A narrow wav2vec_large: the same layers, kernels and strides.
 NANO_WAV2VEC = dict(
     conv_feature_layers=str(
         [(32, 10, 5), (64, 8, 4), (96, 4, 2), (96, 4, 2), (96, 4, 2)]
@@ -115,7 +115,7 @@ class Distilled:
         )
 
     def source(self, args):
-        """The folder of the student as it is before the first update."""
+        """The folder of the initial student."""
         if args.front_end is None:
             raise SystemExit("distil needs --front_end: see --help.")
         return args.front_end
@@ -125,12 +125,12 @@ class Distilled:
         return teach(self.teacher, wavs, wav_lens, self.front_end_only)
 
     def prepare(self, speech):
-        """Measures the teacher and hands its layers on."""
+        """Measure the teacher and initialise the student's layers."""
         batches = self.measure(speech)
         inherit(self.module.objective.encoder, self.teacher, batches[:6])
 
     def measure(self, speech):
-        """Takes the teacher's statistics; the batches they come from."""
+        """Measure the teacher's statistics; return their batches."""
         generator = torch.Generator().manual_seed(0)
         batches = [self.crops(speech, generator) for _ in range(24)]
         self.module.measure([self.teach(*one) for one in batches])
@@ -148,14 +148,14 @@ class Distilled:
         )
 
     def loss(self, speech, generator):
-        """Loss of augmented crops, noisy for the student alone."""
+        """Loss of augmented crops, with noise only for the student."""
         crops, lens = self.crops(speech, generator)
         taught, _ = self.teach(crops, lens)
         heard = noisy(crops, lens, generator)
         return self.module(heard, lens, taught, generator)
 
     def heldout_loss(self, speech, generator):
-        """Loss of crops as they are, at one level."""
+        """Loss of unchanged crops, at one level."""
         crops = speech.crops(self.samples, self.size, generator)
         crops, lens = batch_of([leveled(crop) for crop in crops])
         taught, _ = self.teach(crops, lens)
@@ -221,7 +221,7 @@ def save_checkpoint(path, kind, optimizer, step, log):
 
 
 def resume(path, kind, optimizer):
-    """Takes up a checkpoint; the update it stands at, and the log."""
+    """Load a checkpoint; return its update and the log."""
     state = torch.load(path, weights_only=True)
     kind.module.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
@@ -245,7 +245,7 @@ def update(kind, optimizer, speech, step, args):
 
 
 def pretrain(args):
-    """Trains from the last checkpoint on; the kind and the log."""
+    """Train from the last checkpoint on; return the kind and the log."""
     args.work.mkdir(parents=True, exist_ok=True)
     kind = KINDS[args.kind](args)
     kind.module.train()
@@ -289,7 +289,7 @@ def halve(folder):
 
 
 def draw_curve(path, log, kind):
-    """Loss, and what the kind is judged by, against updates."""
+    """Draw the loss and the main figure against updates."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,4 +1,4 @@
-"""Prints what an ear would check in the mini corpus, as a table by class.
+"""Print acoustic measurements of the mini corpus, as a table by class.
 
 python tools/measure_mini_corpus.py ser_brain/assets/mini_corpus
 """

@@ -1,11 +1,11 @@
-"""What each layer of a frozen encoder tells about emotion, by a linear probe.
+"""Accuracy of a linear probe on each layer of a frozen encoder.
 
     python tools/probe_encoder.py --data_folder /path/to/SAVEE [SOURCE ...]
 
-Mean and deviation over time of a layer's frames, standardised, then logistic
-regression (C = 0.01, classes weigh alike), one speaker out. A source is a
-folder or hub name that ``load_encoder`` takes, or a wav2vec 1.0; by default
-the embedded ones. Prints a Markdown table of UA.
+The probe is a logistic regression (C = 0.01, equal class weights) on the
+standardised mean and standard deviation over time of a layer's frames, leaving
+one speaker out. A source is a folder or hub name that ``load_encoder`` takes,
+or a wav2vec 1.0; by default the embedded ones. Prints a Markdown table of UA.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def read_corpus(data_folder, scratch):
     Arguments
     ---------
     data_folder : str
-        Where SAVEE lies.
+        The folder of SAVEE.
     scratch : str
         A folder for the manifest's file.
 

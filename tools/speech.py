@@ -1,4 +1,4 @@
-"""Speech of some folders, decoded once, and random crops of it."""
+"""Speech from folders, decoded once, and random crops of it."""
 
 from pathlib import Path
 
@@ -30,7 +30,8 @@ class Speech:
     folders : list of str
         Where audio files are searched.
     weights : list of float, optional
-        How often each folder is drawn; by default as often as it is long.
+        How often each folder is drawn; by default in proportion to its
+        duration.
     """
 
     def __init__(self, folders, weights=None):
@@ -48,7 +49,7 @@ class Speech:
 
     @property
     def hours(self):
-        """How long it lasts."""
+        """Total duration in hours."""
         return sum(map(len, self.wavs)) / SAMPLE_RATE / 3600
 
     def crops(self, samples, size, generator):
@@ -61,7 +62,7 @@ class Speech:
 
 
 def random_stretch(wav, samples, generator):
-    """A random part of a waveform; a shorter one stays whole."""
+    """Crop a waveform at random; a shorter one is kept whole."""
     room = max(len(wav) - samples, 0)
     start = int(torch.randint(room + 1, (1,), generator=generator))
     return wav[start : start + samples]

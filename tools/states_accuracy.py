@@ -1,4 +1,4 @@
-"""Tells what P1 of P-TAPT learned, on speakers that it has not heard.
+"""Measure the accuracy of P1 of P-TAPT on unseen speakers.
 
     python tools/states_accuracy.py SAVEE hparams/pseudo.yaml \
         --scale nano --data_folder /path/to/SAVEE
@@ -6,8 +6,8 @@
 Takes the settings with which ``extract_pseudo.py`` was run. For each fold
 whose P1 is finished, prints as a Markdown table the UA of P1's utterance head
 in percent: ``valid`` on the validation split, whose speakers are those of the
-training, ``test`` on the fold's test part. The latter is for reports alone:
-nothing is trained or chosen by it.
+training, ``test`` on the fold's test part. The latter is only for reports:
+nothing is trained or chosen with it.
 """
 
 import sys

@@ -1,9 +1,9 @@
-"""What must not lose anything, tried for long: ``make torture``.
+"""Long tests of reliability: ``make torture``.
 
 Each ``torture_NAME.py`` beside this file is a part: it has a line of ``HELP``,
-``add_arguments(parser)`` and ``run(arguments)``, which returns how many
-promises were broken. Without a part's name all of them are run, at their
-default lengths. What each of them promises: docs/reliability.md.
+``add_arguments(parser)`` and ``run(arguments)``, which returns the number of
+broken promises. Without a part's name all of them are run, with their default
+lengths. The promises are listed in docs/reliability.md.
 
     make torture
     make torture ARGS="fuzz --executions 10000"

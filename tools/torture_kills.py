@@ -1,11 +1,11 @@
-"""Recipes killed at random moments until they are through.
+"""Recipes killed at random moments until they finish.
 
-Every run is killed again and again, started again each time, and compared with
-a run that was left alone: every file of its results must have the same bytes.
+Every run is killed repeatedly, started again each time, and compared with an
+undisturbed run: every file of its results must have the same bytes.
 Some kills come at a random time, some while something is written; now and then
 SIGTERM or SIGINT comes instead, which must end the process with its exit code.
 Processes are forked from one that has imported everything; a few are started
-anew, as a user does.
+from the command line, as a user does.
 """
 
 import json
@@ -45,7 +45,7 @@ SETTINGS = {
 }
 # How often each of them is tried: P-TAPT has most stages.
 WEIGHTS = {"train_vft": 2, "train_frozen": 1, "train_tapt": 2, "train_ptapt": 4}
-# In place of the exit code of a process that ended as it was asked to.
+# Instead of the exit code of a process that ended as requested.
 ASKED = "asked"
 WRITES = ("open", "os.rename", "os.mkdir", "os.remove", "shutil.rmtree")
 
@@ -74,12 +74,12 @@ def run(arguments):
 
 
 class Kills:
-    """Runs under fire, and what became of them.
+    """Runs that are killed, and their outcomes.
 
     Arguments
     ---------
     folder : Path
-        Where they lie.
+        The folder of the runs.
     chance : random.Random
         Chooses recipes and moments.
     """
@@ -99,7 +99,7 @@ class Kills:
         return self.hit["kills"]
 
     def summary(self):
-        """What is printed at the end."""
+        """The summary printed at the end."""
         return {
             **self.hit,
             "runs": self.runs,
@@ -120,7 +120,7 @@ class Kills:
         return [*words, "--ckpt_interval_steps", "1"]
 
     def reference(self, recipe):
-        """What a run leaves that nobody kills, its writes and its time."""
+        """Results, number of writes and time of an undisturbed run."""
         if recipe not in self.expected:
             results = self.named(recipe.removeprefix("train_"))
             log, counted = self.folder / "log", self.folder / "writes"
@@ -193,7 +193,7 @@ class Kills:
                 stderr=(self.folder / "log").open("a"),
                 env={**os.environ, "PYTHONPATH": str(trials.ROOT)},
             ) as process:
-                # Imports are no news: from the first file on.
+                # Not during imports: from the first file on.
                 while process.poll() is None and not any(results.rglob("*")):
                     time.sleep(0.05)
                 rest = time.monotonic() - begun
@@ -212,7 +212,7 @@ class Kills:
         return self.chance.choices(*zip(*WEIGHTS.items()))[0]
 
     def until_done(self, recipe, results, one):
-        """Starts a run until it is through, and compares what it left."""
+        """Start a run until it finishes, and compare its results."""
         while (code := one()) != 0:
             if code == ASKED:
                 continue
@@ -231,7 +231,7 @@ class Kills:
         shutil.rmtree(results)
 
     def differs(self, results, names):
-        """Keeps what was not as it should be."""
+        """Record a difference."""
         self.broken.append(results)
         self.runs += 1
         log = (self.folder / "log").read_text(errors="replace")[-2000:]

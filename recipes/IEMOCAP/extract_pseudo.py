@@ -19,7 +19,7 @@ from ser_brain.experiment.stages import emotion_states, pseudo_labels
 
 
 def train(experiment):
-    """Learns emotion states (P1) and clusters them (P2).
+    """Learn emotion states (P1) and cluster them (P2).
 
     P1 trains an ``sb.Brain``, whose ``compute_forward`` and
     ``compute_objectives`` are the method; P2 is k-means and trains none. Each

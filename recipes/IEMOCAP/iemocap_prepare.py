@@ -9,7 +9,7 @@ from ser_brain.corpora import prepare
 def prepare_iemocap(
     data_folder, manifest, allow_incomplete=False, check_counts=True
 ):
-    """Check IEMOCAP and write its manifest, unless a current one is there.
+    """Check IEMOCAP and write its manifest, unless it is up to date.
 
     Arguments
     ---------
@@ -18,9 +18,9 @@ def prepare_iemocap(
     manifest : str
         The JSON file to write.
     allow_incomplete : bool
-        Warn of missing clips and counts other than published; go on.
+        Only warn about missing clips and about counts other than published.
     check_counts : bool
-        Compare the counts with the published ones.
+        Whether to compare the counts with the published ones.
 
     Returns
     -------

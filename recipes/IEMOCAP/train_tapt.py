@@ -19,7 +19,7 @@ from ser_brain.experiment.stages import adapt_contrastively, fine_tune
 
 
 def train(experiment):
-    """Continues the pretraining on the fold's audio, then fine-tunes.
+    """Continue the pretraining on the fold's audio, then fine-tune.
 
     Each line names the ``sb.Brain`` of its step, whose ``compute_forward``
     and ``compute_objectives`` are the method, and its section of the yaml.

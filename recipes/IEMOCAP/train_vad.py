@@ -6,7 +6,7 @@ To run it:
 
 The corpus is taken from --data_folder or IEMOCAP_ROOT; without either, the
 embedded mini corpus is used at nano scale, whose ratings are made up.
-docs/beyond.md says more.
+See docs/beyond.md.
 """
 
 import sys
@@ -19,7 +19,7 @@ from ser_brain.experiment.ratings import rate
 
 
 def train(experiment):
-    """Fine-tunes the pretrained encoder on the raters' mean ratings.
+    """Fine-tune the pretrained encoder on the raters' mean ratings.
 
     The line names the ``sb.Brain`` whose ``compute_objectives`` is the loss,
     and its section of the yaml.

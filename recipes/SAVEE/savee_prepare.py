@@ -9,7 +9,7 @@ from ser_brain.corpora import prepare
 def prepare_savee(
     data_folder, manifest, allow_incomplete=False, check_counts=True
 ):
-    """Check SAVEE and write its manifest, unless a current one is there.
+    """Check SAVEE and write its manifest, unless it is up to date.
 
     Arguments
     ---------
@@ -19,9 +19,9 @@ def prepare_savee(
     manifest : str
         The JSON file to write.
     allow_incomplete : bool
-        Warn of counts other than published; go on.
+        Only warn about counts other than published.
     check_counts : bool
-        Compare the counts with the published ones.
+        Whether to compare the counts with the published ones.
 
     Returns
     -------

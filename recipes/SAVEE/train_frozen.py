@@ -19,7 +19,7 @@ from ser_brain.experiment.stages import train_head
 
 
 def train(experiment):
-    """Keeps every layer's features, then trains and tests the head.
+    """Cache every layer's features, then train and test the head.
 
     Each line names the ``sb.Brain`` of its step, whose ``compute_forward``
     and ``compute_objectives`` are the method, and its section of the yaml.

@@ -24,7 +24,7 @@ from ser_brain.experiment.stages import (
 
 
 def train(experiment):
-    """Runs all four steps; P1 and P2 are shared with extract_pseudo.py.
+    """Run all four steps; P1 and P2 are shared with extract_pseudo.py.
 
     Each line names the ``sb.Brain`` of its step, whose ``compute_forward``
     and ``compute_objectives`` are the method, and its section of the yaml.

@@ -19,7 +19,7 @@ from ser_brain.experiment.stages import fine_tune
 
 
 def train(experiment):
-    """Fine-tunes the pretrained encoder and tests it on the fold.
+    """Fine-tune the pretrained encoder and test it on the fold.
 
     Each line names the ``sb.Brain`` of its step, whose ``compute_forward``
     and ``compute_objectives`` are the method, and its section of the yaml.

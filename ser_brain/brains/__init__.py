@@ -1,4 +1,4 @@
-"""One Brain for each objective."""
+"""One Brain per objective."""
 
 from ser_brain.brains.bimodal import BimodalBrain
 from ser_brain.brains.clusters import ClusterBrain

@@ -1,4 +1,4 @@
-"""What the four objectives share: seeds, micro-batches, rates and logs."""
+"""Common base of the objectives: seeds, micro-batches, rates and logs."""
 
 import contextlib
 import itertools
@@ -16,21 +16,21 @@ from ser_brain.dataio.utterances import micro_batches, padded
 from ser_brain.errors import InputError
 from ser_brain.stopping import STOPPING, Stopped
 
-# Streams of random numbers of one update, so that none disturbs another.
+# Independent streams of random numbers within one update.
 UTTERANCES, DROPPED_LAYERS, DROPOUT = range(3)
 
 
 class ObjectiveBrain(FiniteUpdates, sb.Brain):
-    """A Brain whose update is the batch, in however many parts it is run.
+    """A Brain whose update is that of the whole batch, computed in parts.
 
-    A sub-class says what it draws for an utterance (``drawn``), what the
+    A subclass defines what it draws for an utterance (``drawn``), what the
     batch's losses are divided by (``denominators``), and computes them
-    (``compute_forward``, ``compute_objectives`` by ``self.mean``). Crops
-    and masks are drawn before the batch is cut into micro-batches and depend
-    on the seed, the epoch, the step and the utterance's place in the batch
-    alone, so a killed run goes on exactly as it would have, and any number
-    of data-parallel processes draws what one does. An update that does not
-    fit the memory is computed again in smaller parts.
+    (``compute_forward``, ``compute_objectives`` with ``self.mean``). Crops and
+    masks are drawn before the batch is split into micro-batches and depend
+    only on the seed, the epoch, the step and the utterance's place in the
+    batch, so a killed run continues exactly as if it had not been killed, and
+    any number of data-parallel processes makes the same draws. An update that
+    does not fit the memory is computed again in smaller parts.
 
     Expects in ``hparams``: stage, seed, lr_schedule, max_seconds,
     micro_batch_seconds, front_end (a cache of ``dataio.front_end``, or
@@ -51,59 +51,59 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
             for name, one in kept.items():
                 self.checkpointer.add_recoverable(name, one, optional_load=True)
         self.epoch = 0
-        # The signal that asked to end, as all ranks know it.
+        # The signal that asked to end, the same on all ranks.
         self.ending = 0
         self.trained_seconds = 0.0
         self.trained_wall = 0.0
         self.train_loss = 0.0
-        # At which a test plays its utterances.
+        # Speeds at which a test plays its utterances.
         self.test_speed = 1.0
 
     def drawn(self, utterance, samples, generator):
-        """Crops an utterance and draws its masks.
+        """Crop an utterance and draw its masks.
 
         Arguments
         ---------
         utterance : SimpleNamespace
-            As the dataset gives it.
+            As returned by the dataset.
         samples : int
             Longest crop.
         generator : torch.Generator
-            Of this utterance alone, on the CPU.
+            Generator of this utterance, on the CPU.
 
         Returns
         -------
         SimpleNamespace
-            A copy with all that ``padded`` needs.
+            A copy with everything that ``padded`` needs.
         """
         raise TypeError(f"{type(self).__name__} does not define drawn()")
 
     def denominators(self, utterances):
-        """Divisors of an update's losses, shape (losses,)."""
+        """Return the divisors of an update's losses, shape (losses,)."""
         raise TypeError(f"{type(self).__name__} has no denominators()")
 
     def bare(self, name):
-        """A module without its data-parallel wrapper."""
+        """Return a module without its data-parallel wrapper."""
         module = self.modules[name]
         return getattr(module, "module", module)
 
     def over_ranks(self, tensor, operation="SUM"):
-        """A tensor on the device, reduced over the data-parallel ranks."""
+        """Reduce a tensor on the device over the data-parallel ranks."""
         if self.distributed_launch:
             operation = getattr(torch.distributed.ReduceOp, operation)
             torch.distributed.all_reduce(tensor, operation)
         return tensor
 
     def seeds(self, purpose):
-        """Numbers on which the draws of this update depend."""
+        """Numbers that the draws of this update depend on."""
         return self.hparams.seed, self.epoch, self.step, purpose
 
     def crop_samples(self, utterances):
-        """Samples of the longest crop of an update."""
+        """Maximum number of samples per crop in an update."""
         return sample_count(self.hparams.max_seconds)
 
     def ready(self, utterances, stage):
-        """Crops and masks of this rank's utterances of a batch.
+        """Draw crops and masks of this rank's utterances of a batch.
 
         Rank ``r`` of ``n`` holds every ``n``-th utterance, so that its
         ``j``-th has the place ``j * n + r`` in the batch of all ranks. Each
@@ -112,14 +112,14 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
         Arguments
         ---------
         utterances : list of SimpleNamespace
-            As the dataset gives them.
+            As returned by the dataset.
         stage : speechbrain.Stage
             Outside of training the draws are the same in every epoch.
 
         Returns
         -------
         list of SimpleNamespace
-            What ``drawn`` gives for each.
+            What ``drawn`` returns for each.
         """
         training = stage == sb.Stage.TRAIN
         seeds = self.seeds(UTTERANCES) if training else (self.hparams.seed,)
@@ -131,12 +131,12 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
         ]
 
     def drawn_speed(self, generator):
-        """One of the speeds at which training plays its utterances."""
+        """Draw one of the speeds at which training plays its utterances."""
         speeds = self.hparams.speeds
         return speeds[int(torch.randint(len(speeds), (), generator=generator))]
 
     def frozen_features(self, utterance, keeps=True, speed=1):
-        """What the frozen front-end gives for an utterance, from its cache.
+        """Features of an utterance by the frozen front-end, from its cache.
 
         Arguments
         ---------
@@ -145,7 +145,7 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
         keeps : bool
             Whether the signal is the same in every epoch.
         speed : float
-            At which the signal is played.
+            Speed at which the signal is played.
 
         Returns
         -------
@@ -177,18 +177,18 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
         return features
 
     def keep_layers(self, encoder, stage):
-        """Layers that layer drop leaves, alike on all ranks and parts."""
+        """Layers kept by layer drop, the same on all ranks and parts."""
         if stage != sb.Stage.TRAIN:
             return None
         return encoder.keep_layers(seeded(*self.seeds(DROPPED_LAYERS)))
 
     def mean(self, numerators, batch):
-        """Sum of the losses, each over its divisor of the whole update."""
+        """Sum of the losses, each over its divisor for the whole update."""
         return (numerators / batch.totals.clamp(min=1e-12)).sum()
 
     @property
     def weight(self):
-        """1; on a rank for which the batch has no utterance left, 0.
+        """1, or 0 on a rank for which the batch has no utterance left.
 
         The sampler lends such a rank the batch's first utterance, because
         all ranks must take part in an update.
@@ -205,24 +205,24 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
         return utterances, self.over_ranks(totals)
 
     def part_loss(self, part, totals):
-        """A micro-batch's share of the update's loss, with gradients."""
+        """Compute a part's share of the update's loss, with gradients."""
         batch = padded(part, self.device)
         batch.totals = totals
         with self.training_ctx:
             outputs = self.compute_forward(batch, sb.Stage.TRAIN)
             loss = self.compute_objectives(outputs, batch, sb.Stage.TRAIN)
         loss = loss * self.weight
-        # DDP averages over ranks what must be a sum.
+        # DDP averages over ranks; a sum is needed.
         scaled = self.scaler.scale(loss * self.world)
         scaled.backward()
         return loss.detach()
 
     @contextlib.contextmanager
     def unsynced(self):
-        """Leaves the exchange of gradients to a later part.
+        """Leave the exchange of gradients to a later part.
 
-        SpeechBrain's own ``no_sync`` forgets to switch the exchange on again
-        when an error passes through it.
+        SpeechBrain's own ``no_sync`` does not switch the exchange on again
+        after an exception.
         """
         with contextlib.ExitStack() as stack:
             for module in self.modules.values():
@@ -231,8 +231,8 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
             yield
 
     def parts_loss(self, parts, totals):
-        """Gradients of all parts of an update; its loss."""
-        # One dropout mask covers a micro-batch: it cannot go by utterance.
+        """Compute the gradients of all parts of an update; return its loss."""
+        # One dropout mask covers a micro-batch: it cannot be per utterance.
         seeds = self.seeds(DROPOUT)
         torch.manual_seed(mixed_seed(*seeds, self.process_rank))
         total = torch.zeros((), device=self.device)
@@ -244,7 +244,7 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
         return total
 
     def update_loss(self, utterances, totals):
-        """Gradients of an update, in parts that fit the memory; its loss."""
+        """Like ``parts_loss``, in parts that fit the memory."""
         while True:
             parts = micro_batches(utterances, self.budget.seconds)
             self.budget.begin()
@@ -257,16 +257,16 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
                 if self.exchanges:
                     raise
                 reason = str(error)
-            # Not in the handler, which holds on to what did not fit.
+            # Not in the handler, which still references what did not fit.
             self.zero_grad(set_to_none=True)
             self.budget.halve(parts, reason)
 
     def fit_batch(self, batch):
-        """One update: gradients of all parts, exchanged once, one step."""
+        """Run one update: gradients of all parts, exchanged once; one step."""
         begun = time.perf_counter()
         rate = self.hparams.lr_schedule(self.update, self.hparams.updates)
         for group in self.optimizer.param_groups:
-            # Layers may have a rate of their own: nnet.layer_rates.
+            # Layers may have their own learning rates: nnet.layer_rates.
             group["lr"] = rate * group.get("scale", 1.0)
         utterances, totals = self.drawn_update(batch)
         own = self.update_loss(utterances, totals)
@@ -283,7 +283,7 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
         return total.cpu()
 
     def evaluate_batch(self, batch, stage):
-        """Loss of a batch, without gradients."""
+        """Compute the loss of a batch, without gradients."""
         utterances = self.ready(batch, stage)
         whole = padded(utterances, self.device)
         whole.totals = self.denominators(utterances).to(self.device)
@@ -296,7 +296,7 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
         return loss.detach().cpu()
 
     def posteriors_of(self, outputs):
-        """Posteriors of what a test's ``compute_forward`` answered.
+        """Convert the output of a test's ``compute_forward`` to posteriors.
 
         Arguments
         ---------
@@ -321,7 +321,7 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
         return int(self.over_ranks(wanted, "MAX"))
 
     def _should_save_intra_epoch_ckpt(self, *since):
-        """Also when asked to end, but not just before an epoch's own."""
+        """Save when asked to end, too, but not just before an epoch's own."""
         asked = super()._should_save_intra_epoch_ckpt(*since)
         if self.checkpointer is None:
             return False
@@ -335,10 +335,10 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
             raise Stopped(self.ending)
 
     def on_stage_start(self, stage, epoch=None):
-        """Tells the sampler and the seeds which epoch it is.
+        """Set the epoch of the sampler and the seeds.
 
         A test starts without posteriors; afterwards ``posteriors`` holds one
-        row for each utterance.
+        row per utterance.
         """
         if stage == sb.Stage.TRAIN:
             self.epoch = epoch
@@ -347,7 +347,7 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
             self.posteriors = {}
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
-        """Logs the epoch and leaves a checkpoint to go on from."""
+        """Log the epoch and save a checkpoint."""
         if stage == sb.Stage.TRAIN:
             self.train_loss = stage_loss
             if not self.hparams.validates:
@@ -356,7 +356,7 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
             self.finish_epoch(epoch, {"loss": stage_loss})
 
     def finish_epoch(self, epoch, valid_stats):
-        """One line in train_log.txt and TensorBoard, one checkpoint."""
+        """Log to train_log.txt and TensorBoard, and save a checkpoint."""
         rate = self.optimizer.param_groups[0]["lr"]
         meta = {"epoch": epoch, "lr": rate}
         train_stats = {"loss": self.train_loss, **self.train_details()}
@@ -373,10 +373,10 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
             self.check_valid(epoch, valid_stats["loss"])
             meta["valid_loss"] = valid_stats["loss"]
             min_keys = ["valid_loss"]
-        # SpeechBrain would go on in the middle of this epoch otherwise.
+        # Otherwise SpeechBrain would resume in the middle of this epoch.
         self.step, self.avg_train_loss = 0, 0.0
-        # SpeechBrain adds to its default list at every call: a list of our
-        # own keeps the hundredth checkpoint as quick as the first.
+        # SpeechBrain adds to its default list at every call: with a list of
+        # our own, the hundredth checkpoint is as fast as the first.
         self.checkpointer.save_and_keep_only(
             meta=meta, min_keys=min_keys, importance_keys=[], num_to_keep=1
         )
@@ -385,5 +385,5 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
             raise Stopped(number)
 
     def train_details(self):
-        """More figures of the epoch for the log."""
+        """Additional figures of the epoch for the log."""
         return {}

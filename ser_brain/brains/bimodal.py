@@ -1,4 +1,4 @@
-"""A head on audio and text, from features that are kept."""
+"""A head on audio and text, from cached features."""
 
 import torch
 
@@ -6,10 +6,10 @@ from ser_brain.brains.frozen import FrozenBrain, with_more
 
 
 class BimodalBrain(FrozenBrain):
-    """Trains a ``BimodalHead``; neither encoder is run.
+    """Train a ``BimodalHead``; neither encoder is run.
 
-    Each member of the head learns by its own weighted cross-entropy; a test
-    takes the mean of their posteriors.
+    Each member of the head is trained with its own weighted cross-entropy; a
+    test uses the mean of their posteriors.
 
     Module: head (``BimodalHead``). More in ``hparams``: class_weights,
     layer_features and speeds as for ``FrozenBrain``, and text_features (from
@@ -17,7 +17,7 @@ class BimodalBrain(FrozenBrain):
     """
 
     def with_features(self, utterance, speed):
-        """An utterance with its kept frames and tokens."""
+        """An utterance with its cached frames and tokens."""
         audio = self.hparams.layer_features(utterance.id, speed)[:, 0]
         text = self.hparams.text_features(utterance.id)
         more = {"features": audio, "frames": len(audio)}
@@ -29,7 +29,7 @@ class BimodalBrain(FrozenBrain):
         return self.hparams.class_weights.cpu()[labels].sum()[None]
 
     def compute_forward(self, batch, stage):
-        """Log-posteriors of the members (batch, members, classes)."""
+        """Compute log-posteriors of the members (batch, members, classes)."""
         audio = batch.features.float(), batch.frames
         return self.modules.head(*audio, batch.text.float(), batch.tokens)
 

@@ -9,15 +9,15 @@ from ser_brain.nnet.masking import span_mask
 
 
 class ClusterBrain(ObjectiveBrain):
-    """Masked cluster prediction, one cross-entropy a k.
+    """Masked cluster prediction, one cross-entropy per k.
 
     Modules: encoder (``lobes.encoder.Encoder``), heads (``ClusterHeads``).
-    More in ``hparams``: pseudo_labels (``PseudoLabels``), mask_prob,
+    Also expects in ``hparams``: pseudo_labels (``PseudoLabels``), mask_prob,
     mask_length, min_masks.
     """
 
     def drawn(self, utterance, samples, generator):
-        """A crop on the frame grid, its mask and its pseudo-labels."""
+        """Draw a crop on the frame grid, its mask and its pseudo-labels."""
         whole = len(utterance.signal) <= samples
         encoder = self.bare("encoder")
         hop = encoder.hop
@@ -43,14 +43,14 @@ class ClusterBrain(ObjectiveBrain):
         return utterance
 
     def denominators(self, utterances):
-        """Masked frames that have pseudo-labels."""
+        """Number of masked frames with pseudo-labels."""
         return sum(
             (one.time_mask & (one.targets != IGNORED).all(-1)).sum()
             for one in utterances
         ).float()[None]
 
     def compute_forward(self, batch, stage):
-        """Logits of the masked frames, one tensor (masked, k) a k."""
+        """Compute logits of masked frames, one tensor (masked, k) per k."""
         states = self.modules.encoder(
             batch.wavs,
             batch.wav_lens,
@@ -61,7 +61,7 @@ class ClusterBrain(ObjectiveBrain):
         return self.modules.heads(states[batch.time_mask])
 
     def compute_objectives(self, logits, batch, stage):
-        """Sum over the k of the mean cross-entropy at masked frames."""
+        """Sum over all k of the mean cross-entropy at masked frames."""
         targets = batch.targets[batch.time_mask]
         if self.hparams.pseudo_labels.top > 1:
             shares = batch.shares[batch.time_mask]

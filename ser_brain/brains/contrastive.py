@@ -15,17 +15,17 @@ class ContrastiveBrain(ObjectiveBrain):
     """Continues the pretraining on the task's audio.
 
     Module: objective (``Wav2Vec2Pretraining``). The loss is the mean over
-    the masked frames of the batch. The codebook's diversity, which is no sum
-    over frames, is that of each micro-batch, weighted by its masked frames:
-    alone among the losses it depends a little on how an update is cut.
-    Several ranks take the micro-batches that one process would make; for
-    that they run the CNN twice.
+    the masked frames of the batch. The codebook's diversity, which is not a
+    sum over frames, is that of each micro-batch, weighted by its masked
+    frames: of all losses, only this one depends slightly on how an update is
+    split. Several ranks use the micro-batches that one process would make, for
+    which they run the CNN twice.
     """
 
     details = {}
 
     def drawn(self, utterance, samples, generator):
-        """A crop, its mask, its negatives and the seed of its noise."""
+        """Draw a crop, its mask, its negatives and the seed of its noise."""
         objective = self.bare("objective")
         utterance = random_crop(utterance, samples, generator)
         lengths = [objective.frame_lengths(len(utterance.signal))]
@@ -34,25 +34,25 @@ class ContrastiveBrain(ObjectiveBrain):
         utterance.negatives = draw_negatives(
             mask, objective.num_negatives, generator
         )[0]
-        # The noise itself is drawn on the device, where that is quick.
+        # The noise itself is drawn on the device, where that is fast.
         utterance.noise_seed = int(
             torch.randint(2**63 - 1, (), generator=generator)
         )
         return utterance
 
     def denominators(self, utterances):
-        """Masked frames of the batch."""
+        """Number of masked frames in the batch."""
         return sum(one.time_mask.sum() for one in utterances).float()[None]
 
     def drawn_update(self, utterances):
-        """Also what each utterance adds to the codebook's diversity."""
+        """Also set each utterance's share of the codebook's diversity."""
         utterances, totals = super().drawn_update(utterances)
         if self.world > 1:
             self.share_diversity(utterances)
         return utterances, totals
 
     def share_diversity(self, utterances):
-        """Gives utterances their share in the diversity of all ranks."""
+        """Give utterances their share of the diversity over all ranks."""
         objective = self.bare("objective")
         count = self.number_parts(utterances)
         quantizer = objective.model.quantizer
@@ -77,7 +77,7 @@ class ContrastiveBrain(ObjectiveBrain):
             one.diversity_rest = rest[None]
 
     def number_parts(self, utterances):
-        """Sets ``part``, the micro-batch, were there but one process.
+        """Set ``part``, the micro-batch that a single process would use.
 
         Returns
         -------
@@ -105,12 +105,12 @@ class ContrastiveBrain(ObjectiveBrain):
             for one in part
         }
         for place, one in zip(places, utterances):
-            # A lent utterance counts nowhere.
+            # A lent utterance does not count.
             one.part = numbers.get(place, 0)
         return len(parts)
 
     def compute_forward(self, batch, stage):
-        """The summed loss and its details."""
+        """Compute the summed loss and its details."""
         objective = self.bare("objective")
         if stage == Stage.TRAIN:
             objective.set_temperature(self.update)
@@ -127,17 +127,17 @@ class ContrastiveBrain(ObjectiveBrain):
         )
 
     def shares(self, batch):
-        """What ``share_diversity`` gave the batch's utterances, if it did."""
+        """Shares set by ``share_diversity`` for the batch, if any."""
         if not hasattr(batch, "diversity_slopes"):
             return None
         return batch.diversity_slopes, batch.diversity_rest[:, 0]
 
     def compute_objectives(self, outputs, batch, stage):
-        """Mean over masked frames."""
+        """Return the mean over masked frames."""
         loss, self.details = outputs
         return self.mean(loss[None], batch)
 
     def train_details(self):
-        """Accuracy and codebook use of the last part of the last batch."""
+        """Accuracy and codebook use in the last part of the last batch."""
         names = ("accuracy", "perplexity")
         return {name: float(self.details[name]) for name in names}

@@ -1,4 +1,4 @@
-"""P1 of P-TAPT: an encoder learns states that tell emotions apart."""
+"""P1 of P-TAPT: an encoder learns states that distinguish emotions."""
 
 import torch
 from speechbrain import Stage
@@ -9,27 +9,27 @@ from ser_brain.nnet.losses import weighted_cross_entropy_terms
 
 
 class EmotionStateBrain(ObjectiveBrain):
-    """Frame and utterance classification together.
+    """Train frame and utterance classification jointly.
 
     Modules: encoder (``lobes.state_encoder.StateEncoder``), frame_head
-    (``FrameHead``), utterance_head (``UtteranceHead`` over a BiLSTM). More in
-    ``hparams``: class_weights.
+    (``FrameHead``), utterance_head (``UtteranceHead`` over a BiLSTM). Also
+    expects class_weights in ``hparams``.
     """
 
     def crop_samples(self, utterances):
-        """Samples of the shortest clip of the batch, over all ranks."""
+        """Samples in the shortest clip of the batch, over all ranks."""
         shortest = min(len(one.signal) for one in utterances)
         shortest = torch.tensor(shortest, device=self.device)
         return int(self.over_ranks(shortest, "MIN"))
 
     def ready(self, utterances, stage):
-        """Training: crops as long as the batch's shortest. Else: whole."""
+        """Crop to the batch's shortest clip in training, else do not crop."""
         if stage != Stage.TRAIN:
             return utterances
         return super().ready(utterances, stage)
 
     def drawn(self, utterance, samples, generator):
-        """A random crop with the masks of its frames and features."""
+        """Draw a random crop and the masks of its frames and features."""
         utterance = random_crop(utterance, samples, generator)
         masks = self.bare("encoder").draw_masks(
             len(utterance.signal), generator
@@ -40,7 +40,7 @@ class EmotionStateBrain(ObjectiveBrain):
         return utterance
 
     def denominators(self, utterances):
-        """Sums of the class weights: over frames, over utterances."""
+        """Sums of the class weights, over frames and over utterances."""
         labels = torch.tensor([one.label for one in utterances])
         weights = self.hparams.class_weights[labels]
         frame_lengths = self.bare("encoder").frame_lengths
@@ -50,7 +50,7 @@ class EmotionStateBrain(ObjectiveBrain):
         return torch.stack([(weights * frames).sum(), weights.sum()])
 
     def compute_forward(self, batch, stage):
-        """Logits of frames (batch, frames, classes) and of utterances."""
+        """Compute logits of frames (batch, frames, classes) and utterances."""
         encoder = self.bare("encoder")
         states = self.modules.encoder(
             batch.wavs,
@@ -65,7 +65,7 @@ class EmotionStateBrain(ObjectiveBrain):
         return frame_logits, utterance_logits, lengths
 
     def compute_objectives(self, outputs, batch, stage):
-        """Sum of the two weighted cross-entropies."""
+        """Return the sum of the two weighted cross-entropies."""
         frame_logits, utterance_logits, lengths = outputs
         frames = torch.arange(frame_logits.shape[1], device=lengths.device)
         labels = batch.label[:, None].expand(-1, len(frames))

@@ -1,8 +1,8 @@
-"""Updates whose numbers are not finite: skipped, kept, and ended in time.
+"""Updates with non-finite numbers: skipped, saved, and limited in number.
 
-An update whose loss or gradients hold NaN or infinity would leave weights
-that are NaN for good. It is skipped, and all that is needed to compute it
-again is kept in a folder of its own: no code, only JSON and safetensors.
+An update whose loss or gradients hold NaN or infinity would turn all weights
+into NaN. It is skipped, and everything needed to compute it again is saved in
+a folder of its own: no code, only JSON and safetensors.
 """
 
 import json
@@ -27,24 +27,24 @@ UPDATE, BATCH, WEIGHTS = (
     "batch.safetensors",
     "weights.safetensors",
 )
-# On what an update's random numbers depend, beside the seed.
+# What an update's random numbers depend on, besides the seed.
 POSITION = ("epoch", "step", "process_rank")
-NAMED = 8  # clips in a sentence; update.json has all of them
+NAMED = 8  # clips named in a message; update.json lists all of them
 
 logger = logging.getLogger(__name__)
 
 
 @register_checkpoint_hooks
 class SkippedUpdates:
-    """How many updates of a stage were skipped; more than a few end it.
+    """Count the skipped updates of a stage; too many of them end it.
 
-    The number is part of the checkpoint, so that a killed run does not get
-    its budget a second time.
+    The count is part of the checkpoint, so that a resumed run does not start
+    with a new budget.
 
     Arguments
     ---------
     most : int
-        How many a stage may skip (``--max_skipped_updates``).
+        How many updates a stage may skip (``--max_skipped_updates``).
 
     Example
     -------
@@ -61,12 +61,12 @@ class SkippedUpdates:
         self.count = 0
 
     def add(self, told):
-        """Counts one.
+        """Count one update.
 
         Raises
         ------
         InputError
-            If it is one too many.
+            If it is one more than allowed.
         """
         self.count += 1
         if self.count > self.most:
@@ -83,40 +83,40 @@ class SkippedUpdates:
 
     @mark_as_saver
     def save(self, path):
-        """Writes the number into a checkpoint."""
+        """Write the count to a checkpoint."""
         path.write_text(json.dumps(self.count), encoding="utf-8")
 
     @mark_as_loader
     def load(self, path, end_of_epoch):
-        """Takes the number of a checkpoint."""
+        """Read the count from a checkpoint."""
         self.count = json.loads(path.read_text(encoding="utf-8"))
 
 
 class FiniteUpdates:
-    """The part of a Brain that leaves out what is not finite.
+    """The part of a Brain that skips updates that are not finite.
 
     Expects ``skipped`` (:class:`SkippedUpdates`) and, in ``hparams``, stage
     and nonfinite_folder.
     """
 
     def fault(self, total):
-        """What is not finite in an update, alike on all ranks; or None."""
-        # A scaler overflows by design, and leaves the step out by itself.
+        """What is not finite in an update, the same on all ranks; or None."""
+        # A gradient scaler overflows by design, and skips the step by itself.
         looks = not self.scaler.is_enabled()
         return fault_of(total, self.modules.parameters() if looks else ())
 
     def skip(self, fault, own, utterances, totals):
-        """Leaves out an update that is not finite, and keeps it.
+        """Skip an update that is not finite, and save it.
 
         Arguments
         ---------
         fault : str
             What is not finite: ``loss`` or ``gradient``.
         own : torch.Tensor
-            This rank's part of the loss; a rank whose part is finite has
-            nothing to keep.
+            This rank's part of the loss; a rank whose part is finite saves
+            nothing.
         utterances, totals
-            As ``drawn_update`` gave them.
+            As ``drawn_update`` returned them.
 
         Raises
         ------
@@ -136,7 +136,7 @@ class FiniteUpdates:
         self.skipped.add(told)
 
     def _keep(self, fault, own, utterances, totals):
-        """Saves the update of this rank; returns the folder."""
+        """Save the update of this rank and return the folder."""
         rank = f"_rank_{self.process_rank}" if self.world > 1 else ""
         name = f"epoch_{self.epoch}_update_{self.step}{rank}"
         folder = self.hparams.nonfinite_folder / name
@@ -155,12 +155,12 @@ class FiniteUpdates:
         return folder
 
     def repeated(self, folder):
-        """Computes an update again that was kept, up to its gradients.
+        """Compute a saved update again, up to its gradients.
 
         Arguments
         ---------
         folder : str or Path
-            As ``skip`` names it.
+            The folder that ``skip`` names.
 
         Returns
         -------
@@ -177,7 +177,7 @@ class FiniteUpdates:
         return self.update_loss(utterances, totals)
 
     def check_valid(self, epoch, loss):
-        """Refuses to choose among checkpoints by what is no number."""
+        """Refuse to choose among checkpoints by a loss that is not finite."""
         if not math.isfinite(loss):
             raise InputError(
                 f"{self.hparams.stage}: the validation loss of epoch {epoch} "
@@ -192,9 +192,9 @@ def fault_of(loss, parameters):
     Arguments
     ---------
     loss : torch.Tensor
-        Of the whole update, a scalar.
+        Loss of the whole update, a scalar.
     parameters : iterable of torch.nn.Parameter
-        With their gradients; none where the gradients are not looked at.
+        With their gradients; empty if the gradients are not checked.
 
     Returns
     -------
@@ -217,14 +217,14 @@ def fault_of(loss, parameters):
 
 
 def save_update(folder, record, utterances, weights):
-    """Keeps what is needed to compute an update again.
+    """Save what is needed to compute an update again.
 
     Arguments
     ---------
     folder : str or Path
-        Made if missing; ``update.json`` is written last.
+        Created if missing; ``update.json`` is written last.
     record : dict
-        The update: seed, epoch, step, ... JSON values.
+        The update: seed, epoch, step, ..., all JSON values.
     utterances : list of SimpleNamespace
         Its utterances, cropped and with their masks drawn.
     weights : dict
@@ -254,7 +254,7 @@ def save_update(folder, record, utterances, weights):
 
 
 def _apart(tensors):
-    """Copies on the CPU that share no memory, as safetensors wants them."""
+    """Copies on the CPU that share no memory, as safetensors requires."""
     return {
         n: v.detach().cpu().contiguous().clone() for n, v in tensors.items()
     }
@@ -287,7 +287,7 @@ def load_update(folder):
 
 
 def named(utterances):
-    """The clips of an update, for a sentence.
+    """The clips of an update, for a message.
 
     Example
     -------

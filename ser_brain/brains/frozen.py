@@ -1,4 +1,4 @@
-"""Heads on a frozen encoder's layers, from features that are kept."""
+"""Heads on a frozen encoder's layers, from cached features."""
 
 from types import SimpleNamespace
 
@@ -15,32 +15,33 @@ def with_more(utterance, **more):
 
 
 class FrozenBrain(ObjectiveBrain):
-    """Trains a head over an encoder's layers; the encoder is not run.
+    """Train a head over an encoder's layers; the encoder is not run.
 
     With ``PosteriorFusionHead`` the classifier of each layer is trained
-    alone, and the weights of the layers on utterances of speakers that the
-    classifiers have not heard (``CrossFitting``). Weights that are learned on
-    the classifiers' own utterances prefer the low layers, which tell few
-    speakers apart very well. With ``FrameFusionHead`` (Pepino et al.) all is
-    learned together.
+    separately, and the weights of the layers on speakers unseen by the
+    classifiers (``CrossFitting``). Weights that are learned on the
+    classifiers' own utterances prefer the low layers, which separate few
+    speakers very well. With ``FrameFusionHead`` (Pepino et al.) everything is
+    learned jointly.
 
-    Module: heads (``CrossFitting``). More in ``hparams``: class_weights,
-    layer_features (from an utterance's id and a speed to its kept features),
-    speeds, groups (id to the number of its group of speakers).
+    Module: heads (``CrossFitting``). Also expects in ``hparams``:
+    class_weights, layer_features (from an utterance's id and a speed to its
+    cached features), speeds, groups (id to the number of its group of
+    speakers).
     """
 
     def ready(self, utterances, stage):
-        """Training: features at a random speed. Else: at the test's."""
+        """Take features at a random speed in training, else at the test's."""
         if stage == Stage.TRAIN:
             return super().ready(utterances, stage)
         return [self.with_features(one, self.test_speed) for one in utterances]
 
     def crop_samples(self, utterances):
-        """Nothing is cropped: features are those of whole utterances."""
+        """No limit: features are those of whole utterances."""
         return None
 
     def drawn(self, utterance, samples, generator):
-        """The features of an utterance at one of the speeds."""
+        """Draw the features of an utterance at one of the speeds."""
         return self.with_features(utterance, self.drawn_speed(generator))
 
     def with_features(self, utterance, speed):
@@ -60,13 +61,13 @@ class FrozenBrain(ObjectiveBrain):
         return torch.stack([weights.sum(), *learned])
 
     def compute_forward(self, batch, stage):
-        """What ``CrossFitting`` answers; in a test the head's posteriors."""
+        """Run ``CrossFitting``; in a test return the head's posteriors."""
         if stage == Stage.TRAIN:
             return self.modules.heads(batch.features, batch.frames, batch.group)
         return self.bare("heads").head.from_kept(batch.features, batch.frames)
 
     def compute_objectives(self, outputs, batch, stage):
-        """Cross-entropies, weighted by class."""
+        """Return the cross-entropies, weighted by class."""
         if stage != Stage.TRAIN:
             return self.mean(self.terms(outputs, batch.label)[None], batch)
         own, witnessed, fused = outputs
@@ -80,7 +81,7 @@ class FrozenBrain(ObjectiveBrain):
         return self.mean(torch.stack(numerators), batch)
 
     def layer_terms(self, log_posteriors, labels):
-        """Sum over layers of the cross-entropies of each alone."""
+        """Sum over layers of each layer's own cross-entropies."""
         layers = log_posteriors.shape[1]
         labels = labels[:, None].expand(-1, layers)
         return self.terms(log_posteriors, labels)
@@ -92,5 +93,5 @@ class FrozenBrain(ObjectiveBrain):
         )[0]
 
     def posteriors_of(self, outputs):
-        """The head answers logarithms of posteriors."""
+        """Return posteriors, of which the head returns the logarithms."""
         return outputs.exp()

@@ -1,4 +1,4 @@
-"""Fine-tuning that holds frames and segments to the utterance's label."""
+"""Fine-tuning of frames and segments on the utterance's label."""
 
 import torch
 from speechbrain import Stage
@@ -11,7 +11,7 @@ class SegmentBrain(UtteranceBrain):
     """Weighted cross-entropies of frames and of segments (Xia et al., 2021).
 
     Modules: encoder (``lobes.frame_encoder.FrameEncoder``), head
-    (``SegmentHead``). A test takes the mean of an utterance's frames.
+    (``SegmentHead``). A test uses the mean of an utterance's frames.
     """
 
     def denominators(self, utterances):
@@ -36,7 +36,7 @@ class SegmentBrain(UtteranceBrain):
     def compute_objectives(self, outputs, batch, stage):
         """Sum of the two cross-entropies."""
         if stage != Stage.TRAIN:
-            # Nobody reads the loss of a test, which is of another kind.
+            # The loss of a test, which differs, is not used.
             return outputs.new_zeros(())
         logits, lengths = outputs
         pooled, valid = self.bare("head").segments(logits, lengths)

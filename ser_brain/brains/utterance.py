@@ -19,13 +19,13 @@ class UtteranceBrain(ObjectiveBrain):
     """Weighted cross-entropy on the utterance (Chen and Rudnicky).
 
     Modules: encoder (``lobes.frame_encoder.FrameEncoder``), head
-    (``UtteranceHead``). More in ``hparams``: class_weights, augment (a
+    (``UtteranceHead``). Also expects in ``hparams``: class_weights, augment (a
     ``speechbrain.augment`` Augmenter or None), lr_decay and head_lr_factor
     (``nnet.layer_rates``).
     """
 
     def init_optimizers(self):
-        """One learning rate, or groups of parameters where rates differ."""
+        """Use one learning rate, or groups of parameters with their own."""
         decay = getattr(self.hparams, "lr_decay", 1.0)
         factor = getattr(self.hparams, "head_lr_factor", 1.0)
         if decay == factor == 1:
@@ -43,7 +43,7 @@ class UtteranceBrain(ObjectiveBrain):
             self.checkpointer.add_recoverable("optimizer", self.optimizer)
 
     def ready(self, utterances, stage):
-        """Training: the first seconds, augmented, masks. Else: whole."""
+        """Truncate, augment and mask in training; else keep it whole."""
         if stage == Stage.TRAIN:
             return super().ready(utterances, stage)
         return [
@@ -52,19 +52,19 @@ class UtteranceBrain(ObjectiveBrain):
         ]
 
     def augmented(self, signal, generator):
-        """A signal of shape (samples,) as ``augment`` changes it.
+        """Augment a signal of shape (samples,).
 
         SpeechBrain's augmentations draw from the global generators, which
-        are seeded for this utterance. One that keeps a state between calls,
-        as ``AddNoise`` does with a ``csv_file``, still depends on what its
-        process has augmented before.
+        are seeded for this utterance. An augmentation that keeps state between
+        calls, as ``AddNoise`` does with a ``csv_file``, still depends on
+        earlier calls in its process.
         """
         seed = int(torch.randint(2**32, (), generator=generator))
         with global_seed(seed):
             return self.hparams.augment(signal[None], torch.ones(1))[0][0]
 
     def drawn(self, utterance, samples, generator):
-        """An utterance, cut to its start and augmented, with its masks."""
+        """Truncate and augment an utterance, and draw its masks."""
         encoder = self.bare("encoder")
         speed = self.drawn_speed(generator)
         signal = played(utterance.signal, speed)[:samples]
@@ -93,7 +93,7 @@ class UtteranceBrain(ObjectiveBrain):
         return weights[labels].sum()[None]
 
     def frames(self, batch, stage):
-        """The encoder's frames (batch, frames, dim) and their lengths."""
+        """Compute the encoder's frames (batch, frames, dim) and lengths."""
         masks = (
             getattr(batch, "time_mask", None),
             getattr(batch, "feature_mask", None),
@@ -109,14 +109,14 @@ class UtteranceBrain(ObjectiveBrain):
         return states, encoder.frame_lengths(batch.samples)
 
     def compute_forward(self, batch, stage):
-        """Logits of each utterance, shape (batch, classes)."""
+        """Compute the logits of each utterance, shape (batch, classes)."""
         return self.modules.head(*self.frames(batch, stage))
 
     def compute_objectives(self, logits, batch, stage):
-        """Class-weighted cross-entropy, the mean over the batch.
+        """Return the class-weighted cross-entropy, averaged over the batch.
 
-        Its targets are the classes, or the raters' shares where utterances
-        have them.
+        Its targets are the classes, or the raters' shares if utterances have
+        them.
         """
         if hasattr(batch, "target"):
             numerator = soft_cross_entropy_sum(

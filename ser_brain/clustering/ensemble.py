@@ -30,9 +30,9 @@ class KMeansEnsemble:
     Each k-means starts from k distinct frames and runs Lloyd's iterations
     (second step of P-TAPT, Chen and Rudnicky). Both backends start from the
     same frames, and `predict` is the same code for both, so the same centres
-    always give the same labels. The frames may lie in a memory-mapped file
-    of any size: the torch backend reads it once an iteration for all k, and
-    holds some blocks of it and 8 bytes a frame and k.
+    always give the same labels. The frames may be in a memory-mapped file of
+    any size: the torch backend reads it once per iteration for all k, and
+    holds a few blocks of it and 8 bytes per frame and k in memory.
 
     Arguments
     ---------
@@ -41,13 +41,14 @@ class KMeansEnsemble:
     backend : str
         "torch" (on the frames' device, or on CUDA if there is a GPU),
         "sklearn" (scikit-learn on the CPU, all frames in memory), or "auto":
-        torch, which was the faster one wherever both were measured.
+        torch, which was faster wherever both were measured.
     seed : int
-        Of the choice of the first centres. The torch backend repeats its
-        centres to the bit; scikit-learn adds up its threads' sums in any
-        order, so with more than two threads to rounding.
+        Seed for the choice of the initial centres. The torch backend
+        reproduces its centres bit for bit; scikit-learn adds up its threads'
+        sums in any order, so with more than two threads its centres are
+        reproduced up to rounding.
     iterations : int
-        Lloyd's iterations, at most.
+        Maximum number of Lloyd's iterations.
     start : str
         "random" frames, as in the released code, or frames chosen by
         "k-means++" from a random sample, which takes longer.
@@ -76,12 +77,12 @@ class KMeansEnsemble:
     ):
         if backend not in BACKENDS:
             raise InputError(
-                f"the k-means backend is {backend!r}: it must be one of "
+                f"the k-means backend is {backend!r}, but it must be one of "
                 f"{', '.join(BACKENDS)}."
             )
         if start not in STARTS:
             raise InputError(
-                f"the start of the k-means is {start!r}: it must be one of "
+                f"the start of the k-means is {start!r}, but it must be one of "
                 f"{', '.join(STARTS)}."
             )
         self.n_clusters = tuple(_positive("n_clusters", k) for k in n_clusters)
@@ -103,8 +104,8 @@ class KMeansEnsemble:
             memory-mapped array will do.
         checkpoint : str or pathlib.Path, optional
             A file that keeps the centres after each iteration of the torch
-            backend: a k-means that was killed goes on from there. It is
-            the caller's to delete.
+            backend: a k-means that was killed continues from there. The caller
+            deletes it.
 
         Returns
         -------
@@ -113,14 +114,14 @@ class KMeansEnsemble:
 
         Raises
         ------
-        InputError
-            If a k is larger than the number of distinct frames (the sentence
-            names the largest possible k), or a frame holds NaN or infinity.
+        InputError If a k is larger than the number of distinct frames (the
+            message names the largest possible k), or a frame holds NaN or
+            infinity.
         """
         _check_shape(frames)
         check_numbers(frames)
         choose = STARTS[self.start]
-        # The largest k first: too few frames shall not cost an hour.
+        # The largest k first, so that too few frames are reported at once.
         found = {
             k: choose(frames, k, self.seed)
             for k in sorted(set(self.n_clusters), reverse=True)
@@ -163,8 +164,8 @@ class KMeansEnsemble:
         Returns
         -------
         labels : numpy.ndarray or torch.Tensor
-            int64, shape (frames, len(n_clusters)): of the kind, and on the
-            device, of the frames.
+            int64, shape (frames, len(n_clusters)); of the same type and on the
+            same device as the frames.
 
         Raises
         ------
@@ -214,7 +215,7 @@ class KMeansEnsemble:
         Arguments
         ---------
         folder : str or pathlib.Path
-            It is made if missing; an ensemble already there is replaced.
+            Created if missing; an existing ensemble is replaced.
 
         Raises
         ------
@@ -240,8 +241,8 @@ class KMeansEnsemble:
             "start": self.start,
         }
         tensors = {str(i): c for i, c in enumerate(self.centres)}
-        # The settings go first and come last: a folder that has them has
-        # the centres that belong to them.
+        # The settings are deleted first and written last: a folder that has
+        # settings also has the centres that belong to them.
         (folder / "ensemble.json").unlink(missing_ok=True)
         write_atomically(folder / "centres.safetensors", to_bytes(tensors))
         write_atomically(
@@ -255,7 +256,7 @@ class KMeansEnsemble:
         Arguments
         ---------
         folder : str or pathlib.Path
-            As given to `save`.
+            The folder given to `save`.
 
         Returns
         -------
@@ -306,7 +307,7 @@ def _sklearn_centres(frames, start, iterations):
 
 
 def _device_for(frames):
-    """Where to compute: with the frames, or on CUDA if they are not."""
+    """The device to compute on: that of the frames, or CUDA for arrays."""
     if isinstance(frames, torch.Tensor) and frames.device.type != "cpu":
         return frames.device
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,12 +1,12 @@
-"""Labels that follow centres as these move.
+"""Labels updated as their centres move.
 
 From one iteration of k-means to the next most centres move little, and most
-frames stay with theirs. A frame whose second nearest centre was far away
-needs no search: by the triangle inequality a centre that moved by some
-distance has come nearer by that at most (Hamerly, "Making k-means even
-faster", 2010). A few centres often move much farther than the others; they
-would spoil the bound for all frames, so each frame is compared with these
-movers anew, and the rest of the centres gives the bound.
+frames keep their label. A frame whose second nearest centre was far away needs
+no search: by the triangle inequality a centre has come nearer by no more than
+the distance that it moved (Hamerly, "Making k-means even faster", 2010). A few
+centres often move much farther than the others; they would spoil the bound for
+all frames, so every frame is compared again with these movers, and the other
+centres give the bound.
 """
 
 import torch
@@ -19,22 +19,22 @@ from ser_brain.clustering.nearest import (
 )
 from ser_brain.clustering.pictures import UNIT
 
-# One mover for each so many centres.
+# There is one mover per this many centres.
 MOVERS = 16
 
 
 class Follower:
-    """Keeps the labels of frames right as the centres of one set move.
+    """Keep the labels of frames correct as the centres of one set move.
 
     Arguments
     ---------
     centres : torch.Tensor
         float32, shape (k, dim), on the device to work on.
     basis : Basis
-        Of the pictures that are given.
+        The basis of the pictures passed to ``follow``.
     before : torch.Tensor, optional
-        The centres for which the labels were right; labels and bounds are
-        found afresh if not given.
+        The centres for which the labels were correct; if not given, labels and
+        bounds are computed from scratch.
 
     Example
     -------
@@ -69,7 +69,7 @@ class Follower:
             self.movers = Search(centres, picture, among=movers)
 
     def follow(self, frames, picture, labels, others):
-        """Puts labels right, in place.
+        """Correct the labels in place.
 
         Arguments
         ---------
@@ -78,17 +78,18 @@ class Follower:
         picture : Picture
             Of these frames.
         labels : torch.Tensor
-            Integers, shape (n,): of the centres before; overwritten.
+            Integers, shape (n,): the labels for the previous centres;
+            overwritten.
         others : torch.Tensor
-            float32, shape (n,): lower bounds on the distances to any other
-            of the centres before; overwritten.
+            float32, shape (n,): lower bounds on the distances to any other of
+            the previous centres; overwritten.
         """
         if self.moved is None:
             labels[:], others[:] = self.nearest(frames, picture)
             return
         label = labels.long()
         others -= self.moved
-        # The rounding of this subtraction, lest the bound be too high.
+        # The rounding of this subtraction, so that the bound is not too high.
         others *= 1 - 4 * UNIT[torch.float32]
         own = distances(frames, self.centres[label])
         sure = others > own * (1 + rounding_of(frames))

@@ -1,10 +1,10 @@
 """The frames of many utterances in one memory-mapped file.
 
 ``frames.f32`` holds the frames one after another, float32, little-endian;
-``frames.txt`` beside it one line an utterance: its number of frames and their
+``frames.txt`` has one line per utterance: its number of frames and their
 CRC-32. A line is written after its frames, and both are compared when the
-files are taken up, so that the work of a process that was killed, or lost its
-power, counts up to its last whole utterance.
+files are opened again, so that the work of a process that was killed, or lost
+its power, is kept up to its last complete utterance.
 """
 
 import logging
@@ -28,9 +28,9 @@ class FrameFile:
     Arguments
     ---------
     folder : str or pathlib.Path
-        Where it lies; what a killed process left there is taken up.
+        Its folder; the file of a killed process is continued.
     dim : int
-        Features of a frame.
+        Number of features per frame.
 
     Example
     -------
@@ -53,10 +53,10 @@ class FrameFile:
         self.counts = self._left_counts()
 
     def _left_counts(self):
-        """Frames of each whole utterance that is there."""
+        """Number of frames of each complete utterance in the file."""
         if not (self.path.is_file() and self.counts_path.is_file()):
             return []
-        # What follows the last end of a line was being written.
+        # The text after the last newline is incomplete.
         lines = self.counts_path.read_bytes().split(b"\n")[:-1]
         counts = []
         with self.path.open("rb") as frames:
@@ -71,21 +71,21 @@ class FrameFile:
         return counts
 
     def _size(self, frames):
-        """Bytes of so many frames."""
+        """Size of a number of frames in bytes."""
         return frames * self.dim * BYTES
 
     def announce(self, frames):
-        """Says how large the file will be, and whether the disk has room.
+        """Log the size of the file, and check that the disk has room.
 
         Arguments
         ---------
         frames : int
-            How many there will be, those included that are there.
+            Total number of frames, including existing ones.
 
         Raises
         ------
         InputError
-            If the disk has no room for them.
+            If there is not enough disk space.
         """
         size = self._size(frames)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ class FrameFile:
             )
 
     def append(self, utterances):
-        """Writes the frames of further utterances.
+        """Write the frames of further utterances.
 
         Arguments
         ---------
@@ -113,7 +113,7 @@ class FrameFile:
         Raises
         ------
         InputError
-            If the disk is full; the whole utterances before stay.
+            If the disk is full; complete utterances are kept.
         """
         try:
             self._cut()
@@ -135,7 +135,7 @@ class FrameFile:
             ) from error
 
     def _cut(self):
-        """Ends both files after the last whole utterance."""
+        """Truncate both files after the last complete utterance."""
         self.folder.mkdir(parents=True, exist_ok=True)
         lines = self.counts_path.read_bytes() if self.counts else b""
         kept = lines.splitlines(keepends=True)[: len(self.counts)]
@@ -144,7 +144,7 @@ class FrameFile:
             stream.truncate(self._size(sum(self.counts)))
 
     def open(self):
-        """All frames, memory-mapped for reading.
+        """Open all frames, memory-mapped for reading.
 
         Returns
         -------
@@ -154,7 +154,7 @@ class FrameFile:
         Raises
         ------
         InputError
-            If the file is not as long as what was written to it.
+            If the file's size differs from what was written to it.
         """
         shape = sum(self.counts), self.dim
         found = self.path.stat().st_size

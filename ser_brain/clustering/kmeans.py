@@ -1,8 +1,8 @@
 """Lloyd's iterations for several k at once, over frames that may be on disk.
 
-Frames are taken in blocks, each read once an iteration for all k, so memory
-does not grow with their number but for what is known of each frame: 8 bytes
-for each k, its label and how near the next centre may be.
+Frames are read in blocks, once per iteration for all k, so memory grows with
+their number only by what is kept per frame: 8 bytes per k, for its label and a
+lower bound on the distance to the next centre.
 """
 
 from collections import deque
@@ -19,24 +19,24 @@ from ser_brain.clustering.following import Follower
 from ser_brain.clustering.pictures import Basis
 from ser_brain.errors import InputError
 
-# Frames read at a time, and how many of them a thread or a GPU labels.
+# Frames read at a time, and frames labelled at a time by a thread or a GPU.
 BLOCK = 16384
-# Bytes of the frames' pictures that are kept from one iteration to the next.
+# Bytes of the frames' pictures kept from one iteration to the next.
 PICTURES = 1e9
 CHUNK = {"cpu": 2048, "cuda": 8192}
 
 
 def blocks(frames, device="cpu", size=BLOCK):
-    """Frames, some at a time, as float32 on a device.
+    """Yield blocks of frames as float32 on a device.
 
     Arguments
     ---------
     frames : numpy.ndarray or torch.Tensor
         Shape (n, dim), of any float type; may be memory-mapped.
     device : str or torch.device
-        Where they are wanted.
+        The device of the blocks.
     size : int
-        How many at a time.
+        Frames per block.
 
     Yields
     ------
@@ -58,16 +58,16 @@ def blocks(frames, device="cpu", size=BLOCK):
 
 @contextmanager
 def workers(device):
-    """A `map` that spreads work over the processor's threads.
+    """Return a `map` that spreads work over the processor's threads.
 
-    Many short steps spread better as whole chunks a thread than each step
-    over all threads. On a GPU it is the common `map`. Results come in the
-    order of the work, whoever did it.
+    Many short steps parallelise better with one whole chunk per thread than
+    with each step spread over all threads. On a GPU it is Python's own `map`.
+    Results keep the order of the work.
 
     Arguments
     ---------
     device : torch.device
-        Where the work is done.
+        The device that does the work.
 
     Example
     -------
@@ -88,7 +88,7 @@ def workers(device):
 
 
 class Labels:
-    """The labels of all frames at every k, right for the latest centres.
+    """The labels of all frames at every k, for the latest centres.
 
     Arguments
     ---------
@@ -129,21 +129,21 @@ class Labels:
         self._known = False
 
     def update(self, centres, spread):
-        """Labels all frames for new centres, block by block.
+        """Label all frames for new centres, block by block.
 
         Arguments
         ---------
         centres : sequence of torch.Tensor
-            As given before.
+            Centres of the same shapes as before.
         spread : callable
-            As `workers` gives it.
+            As returned by `workers`.
 
         Yields
         ------
         block : torch.Tensor
             float32 frames, on the device of the centres.
         labels : torch.Tensor
-            int64, shape (len(block), len(centres)), there too.
+            int64, shape (len(block), len(centres)), on the same device.
         """
         before = self.centres if self._known else [None] * len(centres)
         followers = [
@@ -195,8 +195,8 @@ class Labels:
 def lloyd(frames, starts, iterations, after=None, first=0, size=BLOCK):
     """Lloyd's iterations: label the frames, move the centres to the means.
 
-    A cluster left empty starts again at one of the frames that lie farthest
-    from their centres. The sums are taken in a fixed order, in float64, so
+    A cluster left empty restarts at one of the frames that are farthest from
+    their centres. The sums are taken in a fixed order, in float64, so
     that one start always leads to the same centres.
 
     Arguments
@@ -206,12 +206,12 @@ def lloyd(frames, starts, iterations, after=None, first=0, size=BLOCK):
     starts : sequence of torch.Tensor
         float32, each of shape (k, dim), on the device to work on.
     iterations : int
-        At most so many; fewer if no centre moves any more.
+        Maximum number of iterations; fewer if the centres stop moving.
     after : callable, optional
-        Called after each iteration with the number of those done and the
+        Called after each iteration with the number of iterations done and the
         list of centres.
     first : int
-        Iterations that were done before.
+        Iterations done before.
     size : int
         Frames read at a time.
 
@@ -254,8 +254,8 @@ def _iteration(labels, centres, spread, progress):
     means = [_Means(before) for before in centres]
     adding = ()
     for block, found in labels.update(centres, spread):
-        # A set a thread, block after block: the order of its sum stays that
-        # of the frames.
+        # One set per thread, block after block: each sum keeps the order of
+        # the frames.
         list(adding)
         adding = spread(_Means.add, means, repeat(block), found.unbind(dim=-1))
         progress.update(len(block))
@@ -268,7 +268,7 @@ def _iteration(labels, centres, spread, progress):
 
 
 class _Means:
-    """Sums and counts of the frames around each of some centres."""
+    """Sums and counts of the frames of each cluster."""
 
     def __init__(self, before):
         self.before = before
@@ -276,7 +276,7 @@ class _Means:
         self.counts = before.new_zeros(len(before), dtype=torch.int64)
 
     def add(self, frames, labels):
-        """Takes frames (n, dim) with labels (n,) into account."""
+        """Add frames (n, dim) with labels (n,)."""
         members = labels.bincount(minlength=len(self.sums))
         self.counts += members
         if not frames.is_cuda:
@@ -284,8 +284,8 @@ class _Means:
             for some, label in zip(frames.split(chunk), labels.split(chunk)):
                 self.sums.index_add_(0, label, some.double())
             return
-        # Sorted and summed by segment: scattered additions on a GPU come
-        # in any order, and so with another rounding each time.
+        # Sorted and summed by segment: scattered additions on a GPU come in
+        # any order, so that their rounding differs each time.
         self.sums += torch.segment_reduce(
             frames[labels.argsort(stable=True)].double(),
             "sum",
@@ -323,8 +323,7 @@ def _farthest(frames, labels, centres, count, size):
 
 
 def check_numbers(frames):
-    """Raises InputError if a frame holds NaN or infinity, or if the squares
-    of the largest numbers are beyond float32."""
+    """Raise InputError if a number is not finite or its square overflows."""
     bad, largest = 0, 0.0
     for block in blocks(frames):
         largest = max(largest, block.abs().max().item())

@@ -4,22 +4,22 @@ import numpy as np
 
 
 def class_shares(labels, classes, n_clusters, n_classes):
-    r"""How a cluster's frames are shared among the classes.
+    r"""Compute how each cluster's frames are distributed over the classes.
 
     .. math:: s_{jc} \propto n_{jc} / n_c
 
     where :math:`n_{jc}` frames of class c are in cluster j and :math:`n_c` in
-    all: what the classes' shares would be if each had as many frames as any
-    other. The class that a cluster leans to is the largest of them.
+    total: the classes' shares as if all had the same number of frames. A
+    cluster leans to the class with the largest share.
 
     Arguments
     ---------
     labels : sequence of numpy.ndarray
-        Clusters of each utterance's frames, integers of shape (frames,).
+        Cluster of each frame of each utterance, integers of shape (frames,).
     classes : sequence of int
         Class of each utterance.
     n_clusters, n_classes : int
-        How many there are.
+        Numbers of clusters and of classes.
 
     Returns
     -------

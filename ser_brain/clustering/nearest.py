@@ -1,45 +1,46 @@
 """The nearest centre of each frame, exactly, without most of the distances.
 
-Nearly all the work of k-means is distances to centres that are far too
-distant to win. Emotion states lie close to a few directions, so short
-pictures of frames and centres (``pictures.py``) bound most of these from
-below:
+Nearly all the work of k-means is spent on distances to centres that are far
+too distant to be the nearest. Emotion states vary mostly along a few
+directions, so short pictures of frames and centres (``pictures.py``) bound
+most of these distances from below:
 
-- The centre with the lowest bound gets its true distance, then the one with
-  the next bound, until that bound is above the best distance: the label is
-  certain, mostly after one or two.
-- A frame that takes many is compared to all centres in float64.
+- The true distance is computed for the centre with the lowest bound, then for
+  the one with the next bound, until that bound exceeds the best distance. The
+  label is then certain, mostly after one or two centres.
+- A frame that needs many is compared to all centres in float64.
 
-The bounds carry the rounding errors of their float32 products, so labels are
-those of a search through all centres in float64, whatever the basis.
+The bounds allow for the rounding errors of their float32 products, so the
+labels are those of a search through all centres in float64, whatever the
+basis.
 """
 
 import torch
 
 from ser_brain.clustering.pictures import UNIT, WIDTH, Bounds, product
 
-# Centres of the lowest bounds whose true distances are taken.
+# Number of centres, by ascending bound, whose true distances are computed.
 ROUNDS = 64
-# Fewer frames than one of so many are looked at in another way sooner.
+# If fewer frames than one in this many are left, the search ends early.
 FEW = 20
 
 
 def distances(frames, centres, dtype=torch.float32):
-    """Each frame's distance to its centre, both (n, dim)."""
+    """Distances between frames and centres, row by row, both (n, dim)."""
     difference = frames.to(dtype) - centres.to(dtype)
     return torch.linalg.vector_norm(difference, dim=-1)
 
 
 def rounding_of(frames, dtype=torch.float32):
-    """Relative rounding error of `distances`, at most."""
+    """Upper bound on the relative rounding error of `distances`."""
     return 2 * (frames.size(-1) + 4) * UNIT[dtype]
 
 
 class Search:
-    """Takes true distances in the order of their bounds.
+    """Compute true distances in the order of their bounds.
 
-    Until the next bound is above the best distance: then the label is
-    certain.
+    The search ends when the next bound exceeds the best distance: then the
+    label is certain.
 
     Arguments
     ---------
@@ -50,7 +51,7 @@ class Search:
     dtype : torch.dtype
         Of the bounds.
     among : torch.Tensor, optional
-        int64: the centres that are looked at besides the guess; else all.
+        int64: the centres to search besides the guess; all if not given.
 
     Example
     -------
@@ -80,7 +81,7 @@ class Search:
         self._column[among] = torch.arange(len(among), device=among.device)
 
     def __call__(self, frames, picture, guess=None):
-        """Labels, how near any other centre may be, and what is certain.
+        """Labels, bounds on the distance to other centres, and certainty.
 
         Arguments
         ---------
@@ -94,7 +95,7 @@ class Search:
         Returns
         -------
         labels, others : torch.Tensor
-            As `NearestCentres` gives them.
+            As returned by `NearestCentres`.
         sure : torch.Tensor
             Bool, (n,): false for frames that are not certain after `ROUNDS`,
             or whose two nearest centres only float64 can tell apart. What
@@ -107,7 +108,7 @@ class Search:
         labels, best = (each.clone() for each in guess)
         lower.scatter_(-1, self._column[labels].unsqueeze(-1), torch.inf)
         slack = 1 + 2 * rounding_of(frames)
-        # The distances of those seen, and a bound on those not seen.
+        # The distances of the centres searched, and a bound on all others.
         seen = torch.full_like(best, torch.inf)
         unseen = seen.clone()
         ascending = _Ascending(lower)
@@ -132,14 +133,14 @@ class Search:
 
 
 class NearestCentres:
-    """The nearest of some centres, for any frames.
+    """Find the nearest of a set of centres for any frames.
 
     Arguments
     ---------
     centres : torch.Tensor
         float32, shape (k, dim), on the device to work on.
     basis : Basis
-        It changes the speed, never a label.
+        It affects the speed, never a label.
 
     Example
     -------
@@ -160,23 +161,23 @@ class NearestCentres:
         self._squares = self._centred.square().sum(dim=-1)
 
     def __call__(self, frames, picture=None, guess=None):
-        """Labels, and how near any other centre may be.
+        """Labels, and lower bounds on the distance to any other centre.
 
         Arguments
         ---------
         frames : torch.Tensor
-            float32, shape (n, dim), on the centres' device. Memory goes with
-            n times k: give some at a time.
+            float32, shape (n, dim), on the centres' device. Memory grows with
+            n times k: pass a block at a time.
         picture : Picture, optional
             Of these frames, in the basis.
         guess : tuple of torch.Tensor, optional
-            What the labels may be (int64, shape (n,)), and the `distances`
-            to these centres: it is faster to know.
+            Likely labels (int64, shape (n,)) and the `distances` to their
+            centres: a good guess makes the search faster.
 
         Returns
         -------
         labels : torch.Tensor
-            int64, shape (n,). Of equal distances, the lowest index.
+            int64, shape (n,). The lowest index wins a tie.
         others : torch.Tensor
             float32, shape (n,): a lower bound on the distance to the second
             nearest centre.
@@ -192,7 +193,7 @@ class NearestCentres:
         return labels, others
 
     def _in_float64(self, frames):
-        """The search, for frames whose bounds rounding has blurred."""
+        """Search in float64 the frames that rounding leaves uncertain."""
         return self._precise(frames, self.basis.picture(frames))
 
     def _exact(self, frames):
@@ -204,7 +205,8 @@ class NearestCentres:
         rounding = rounding_of(frames, torch.float64)
         slack = rounding * longest * (squares.sqrt() + longest)
         limit = found.amin(dim=-1, keepdim=True) + 2 * slack
-        # Of equal maxima argmax gives the first: the lowest index of a tie.
+        # argmax returns the first of equal maxima: the lowest index wins a
+        # tie.
         labels = (found <= limit).int().argmax(dim=-1)
         found.scatter_(-1, labels.unsqueeze(-1), torch.inf)
         second = found.amin(dim=-1, keepdim=True) + squares - slack
@@ -213,10 +215,10 @@ class NearestCentres:
 
 
 class _Ascending:
-    """Takes the values of each row in ascending order, the first few.
+    """Take the first few values of each row in ascending order.
 
-    Column c is in group c modulo `WIDTH`, whose least value is known: then
-    the next one is found among `WIDTH` values and those of one group.
+    Column c is in group c modulo `WIDTH`, whose least value is known, so the
+    next value is found among `WIDTH` values and those of one group.
 
     Arguments
     ---------
@@ -229,7 +231,7 @@ class _Ascending:
         self.least = self.values.amin(dim=1)
 
     def next(self, rows):
-        """Column and value of the next one in each of some rows."""
+        """Column and value of the next one in each of the given rows."""
         group = self.least[rows].argmin(dim=-1)
         values = self.values[rows, :, group]
         value, place = values.min(dim=-1)
@@ -246,7 +248,7 @@ def as_distance(squares):
 
 
 def _argmin(values):
-    """Where each row is least; as in `product`, numpy is faster."""
+    """Index of each row's minimum; as in `product`, numpy is faster."""
     if values.is_cuda:
         return values.argmin(dim=-1)
     return torch.from_numpy(values.numpy().argmin(axis=-1))

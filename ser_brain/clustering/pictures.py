@@ -1,10 +1,10 @@
-"""Short pictures of frames and centres, and what they say of distances.
+"""Short pictures of frames and centres, which bound their distances.
 
 In an orthonormal basis a squared distance is the sum over the leading
 coordinates and over the rest, and the rest is never less than the square of
 the difference of its two lengths. So the leading coordinates and one more
-number, the length of the rest, give a lower bound on the distance: a short
-matrix product. The bounds carry the rounding errors of that product.
+number, the length of the rest, give a lower bound on the distance by a short
+matrix product. The bounds allow for the rounding errors of that product.
 """
 
 import math
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-# One leading coordinate for each so many coordinates.
+# One leading coordinate is kept per this many coordinates.
 SHORTENING = 16
-# Columns of bounds come in whole widths; a power of two.
+# Columns of bounds are padded to multiples of this width; a power of two.
 WIDTH = 64
 
 # Rounding of float32 and float64 numbers, and of a factor in a GPU's float32
@@ -28,15 +28,15 @@ _SCRATCH = threading.local()
 
 @dataclass
 class Picture:
-    """Points in short.
+    """Points in shortened form.
 
     Arguments
     ---------
     points : torch.Tensor
-        Shape (n, rank + 3): leading coordinates, length of the rest, the
-        error that this may have, length of the whole.
+        Shape (n, rank + 3): leading coordinates, length of the rest, its
+        maximum error, length of the whole.
     squares : torch.Tensor
-        float64, (n, 1): of the length of the whole.
+        float64, (n, 1): the squared length of the whole.
     """
 
     points: torch.Tensor
@@ -47,14 +47,14 @@ class Picture:
 
 
 class Basis:
-    """The axes along which some centres, and frames like them, vary most.
+    """The axes along which centres, and frames like them, vary most.
 
     Arguments
     ---------
     points : torch.Tensor
-        Shape (n, dim): what the axes are fitted to.
+        Shape (n, dim): the points that the axes are fitted to.
     shortening : int
-        One leading axis is kept for each so many dimensions.
+        One leading axis is kept per this many dimensions.
 
     Example
     -------
@@ -68,7 +68,7 @@ class Basis:
         # Distances do not change with the origin; rounding errors do.
         self.origin = points.mean(dim=0)
         centred = points - self.origin
-        # Scaled, lest squares of very small or large numbers leave the range.
+        # Scaled, so that squares of very small or large numbers stay in range.
         centred = centred / centred.abs().max().clamp(min=1e-300)
         _, axes = np.linalg.eigh((centred.T @ centred).cpu().numpy())
         rank = points.size(-1) // shortening
@@ -80,7 +80,7 @@ class Basis:
         return points.double() - self.origin
 
     def picture(self, points, dtype=torch.float64):
-        """The Picture of points (n, dim), rounded to a dtype at the end."""
+        """Return the Picture of points (n, dim), finally rounded to a dtype."""
         centred = self.centred(points)
         leading = product(centred, self.axes)
         squares = centred.square().sum(dim=-1, keepdim=True)
@@ -115,9 +115,9 @@ class Bounds:
     def __init__(self, centres, dtype=torch.float32):
         points, squares = centres.points, centres.squares
         leading, error, length = points.tensor_split([-2, -1], dim=-1)
-        # At most the rounding of the factors and of the sum over the
-        # dimensions, and some more, for each unit of terms: these are
-        # 2 |frame| |centre| and, twice, |centre| squared.
+        # An upper bound on the rounding of the factors and of the sum over the
+        # dimensions, per unit of the terms: 2 |frame| |centre| and twice
+        # |centre| squared.
         rounding = (points.size(-1) + 16) * UNIT[dtype]
         if dtype == torch.float32 and points.is_cuda:
             rounding += 3 * _TF32[torch.backends.cuda.matmul.fp32_precision]
@@ -128,8 +128,8 @@ class Bounds:
             (1 - 2 * rounding) * squares,
         ]
         factors = torch.cat(columns, dim=-1)
-        # Filled up to whole widths, by one at least, with centres that are
-        # too far to win.
+        # Padded to a multiple of the width, by at least one, with centres that
+        # are too far away to be the nearest.
         missing = WIDTH - len(factors) % WIDTH
         far = factors.new_zeros(missing, factors.size(-1))
         far[:, -1] = torch.inf
@@ -146,8 +146,8 @@ class Bounds:
         Returns
         -------
         lower : torch.Tensor
-            (n, k and some more): no squared distance is less than that, plus
-            `frames.squares`. On a CPU the thread's next call overwrites it.
+            (n, k and padding): plus `frames.squares`, a lower bound on each
+            squared distance. On a CPU the thread's next call overwrites it.
         """
         points = frames.points.to(self.factors.dtype)
         ones = points.new_ones(len(points), 1)
@@ -157,9 +157,9 @@ class Bounds:
 
 
 def product(one, other, out=None):
-    """Matrix product; on a processor numpy's, which was the faster one."""
+    """Matrix product; on a CPU numpy's, which was the faster one."""
     if one.is_cuda:
-        # Mixed precision around the caller must not reach this product.
+        # The caller's mixed precision must not affect this product.
         with torch.autocast("cuda", enabled=False):
             return one @ other
     out = None if out is None else out.numpy()
@@ -169,7 +169,7 @@ def product(one, other, out=None):
 def _scratch(shape, like):
     """Memory of this thread for a large product; None on a GPU.
 
-    Memory fresh from the system would cost as much as the product.
+    Newly allocated memory would cost as much time as the product.
     """
     if like.is_cuda:
         return None

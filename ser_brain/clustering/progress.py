@@ -1,4 +1,4 @@
-"""Centres of a k-means on its way, for one that is killed to go on."""
+"""Centres of a running k-means, so that a killed one can continue."""
 
 import hashlib
 import json
@@ -12,15 +12,15 @@ from ser_brain.files import write_atomically
 
 
 class KMeansProgress:
-    """The centres after the last whole iteration, in one file.
+    """The centres after the last complete iteration, in one file.
 
     Arguments
     ---------
     path : str or pathlib.Path
-        The file, made at the end of the first iteration.
+        The file, created at the end of the first iteration.
     starts : sequence of torch.Tensor
-        The first centres, each (k, dim). The file is taken up only by a
-        k-means that starts from the same.
+        The initial centres, each (k, dim). Only a k-means that starts from the
+        same centres resumes from the file.
 
     Example
     -------
@@ -45,7 +45,7 @@ class KMeansProgress:
         self.key = digest.hexdigest()
 
     def load(self):
-        """The iterations done and their centres; none and the first ones.
+        """Iterations done and their centres; 0 and the initial ones if none.
 
         Returns
         -------
@@ -63,13 +63,13 @@ class KMeansProgress:
                 done = int(record["done"])
                 centres = [file.get_tensor(name) for name in names]
         except (FileNotFoundError, SafetensorError, *MALFORMED):
-            # Nothing is lost but time: the same centres come out.
+            # Only time is lost: the same centres come out.
             return 0, self.starts
         fits = [a.shape == b.shape for a, b in zip(centres, self.starts)]
         return (done, centres) if all(fits) else (0, self.starts)
 
     def save(self, done, centres):
-        """Replaces the file by the centres after `done` iterations."""
+        """Replace the file by the centres after `done` iterations."""
         record = {"key": self.key, "done": done}
         tensors = {str(i): c.cpu() for i, c in enumerate(centres)}
         metadata = {"progress": json.dumps(record)}

@@ -1,8 +1,8 @@
-"""Pseudo-label files: one label for each frame and each k.
+"""Pseudo-label files: one label per frame and k.
 
-A file knows which model made it and at which k, and is refused where either
-does not match: training on the labels of another model fails silently, with
-a loss that looks fine.
+A file records the model that made it and the values of k, and is refused if
+either does not match: training on the labels of another model would fail
+silently, with a plausible loss.
 """
 
 import json
@@ -37,10 +37,10 @@ class PseudoLabels:
         From utterance id to an integer array (frames, len(n_clusters)),
         column i in the range 0 ... n_clusters[i] - 1.
     top : int
-        Clusters that share a frame; above 1 the labels are soft and have so
-        many columns for each k, the nearest cluster first.
+        Number of clusters that share a frame; above 1 the labels are soft and
+        have this many columns per k, the nearest cluster first.
     weights : dict, optional
-        Of soft labels: from utterance id to float16 shares of the shape of
+        For soft labels: from utterance id to float16 shares, in the shape of
         its labels; those of one frame and k sum to 1.
 
     Raises
@@ -89,15 +89,15 @@ class PseudoLabels:
 
     @property
     def columns(self):
-        """Labels of a frame."""
+        """Number of labels per frame."""
         return len(self.n_clusters) * self.top
 
     def frames(self, name, start, count):
-        """The labels of a crop, as long as asked for.
+        """Return the labels of a crop, with the requested length.
 
         Near the end of an utterance the encoder of emotion states may give
         fewer frames than the encoder that is adapted, or more: frames beyond
-        its last are -100, which no loss counts, and further labels are cut.
+        its last are -100, which losses ignore, and extra labels are cut off.
 
         Arguments
         ---------
@@ -136,12 +136,12 @@ class PseudoLabels:
         return torch.from_numpy(padded)
 
     def shares(self, name, start, count):
-        """The shares of a crop's clusters, where labels are soft.
+        """Return the shares of a crop's clusters, for soft labels.
 
         Arguments
         ---------
         name, start, count
-            As for ``frames``, which has checked them.
+            As for ``frames``, which checks them.
 
         Returns
         -------
@@ -155,12 +155,12 @@ class PseudoLabels:
         return torch.from_numpy(padded)
 
     def check_frame_rate(self, frame_rate):
-        """Refuse an encoder whose frames lie on another grid.
+        """Refuse an encoder with another frame rate.
 
         Arguments
         ---------
         frame_rate : float
-            Frames a second of the encoder that is adapted.
+            Frames per second of the encoder that is adapted.
 
         Raises
         ------
@@ -175,7 +175,7 @@ class PseudoLabels:
             )
 
     def save(self, path):
-        """Write one safetensors file; it appears whole or not at all.
+        """Write one safetensors file, completely or not at all.
 
         Arguments
         ---------
@@ -206,21 +206,21 @@ class PseudoLabels:
 
     @classmethod
     def load(cls, path, model_key=None, n_clusters=None):
-        """Read a file, if it is what the caller expects.
+        """Read a file and check that it is the expected one.
 
         Arguments
         ---------
         path : str or pathlib.Path
-            As given to `save`.
+            The file given to `save`.
         model_key : str, optional
-            Key of the model whose labels are wanted; any if not given.
+            Expected key of the model; any if not given.
         n_clusters : sequence of int, optional
-            The k that are wanted; any if not given.
+            Expected values of k; any if not given.
 
         Returns
         -------
         pseudo_labels : PseudoLabels
-            All of the file, in memory.
+            The content of the file, in memory.
 
         Raises
         ------
@@ -250,7 +250,7 @@ class PseudoLabels:
 
     @classmethod
     def _read(cls, path):
-        """The file as it stands; many kinds of error if it is not ours."""
+        """Read the file; many kinds of error if it is not ours."""
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
@@ -285,7 +285,7 @@ class PseudoLabels:
 
 
 def in_order(content):
-    """A safetensors file whose header is sorted: equal content, equal bytes.
+    """Sort the header of a safetensors file: equal content, equal bytes.
 
     safetensors writes its metadata in a random order.
 
@@ -297,7 +297,7 @@ def in_order(content):
     Returns
     -------
     bytes
-        The same file, its header's keys in alphabetical order.
+        The same file, with its header's keys in alphabetical order.
 
     Example
     -------

@@ -1,13 +1,12 @@
-r"""Soft pseudo-labels: a frame belongs to its nearest centres in shares.
+r"""Soft pseudo-labels: a frame is shared among its nearest centres.
 
 .. math:: q_j \propto \exp(-(d_j^2 - d_1^2) / (T \sigma^2))
 
 over the nearest ``top`` centres of a k-means, where :math:`d_j` is the
 frame's distance to the j-th nearest and :math:`\sigma^2` the mean of
-:math:`d_1^2` over all frames, the k-means' inertia a frame. So the
-temperature T has no unit: at 1, a centre whose squared distance is larger by
-as much as frames are from their own centre on average gets a share smaller by
-the factor e.
+:math:`d_1^2` over all frames, the k-means' inertia per frame. The temperature
+T therefore has no unit: at 1, a centre whose squared distance is larger by
+:math:`\sigma^2` gets a share smaller by a factor of e.
 """
 
 import numpy as np
@@ -15,12 +14,12 @@ import torch
 
 from ser_brain.errors import InputError
 
-# Distances that are held at once, 8 bytes each.
+# Number of distances held at once, 8 bytes each.
 BLOCK = 1 << 23
 
 
 def soft_labels(ensemble, frames, top, temperature):
-    """The nearest centres of each frame and their shares, for every k.
+    """Find the nearest centres of each frame and their shares, for every k.
 
     Arguments
     ---------
@@ -29,9 +28,9 @@ def soft_labels(ensemble, frames, top, temperature):
     frames : numpy.ndarray
         Of any float type, shape (frames, dim); may be memory-mapped.
     top : int
-        Centres that share a frame.
+        Number of centres that share a frame.
     temperature : float
-        Above 0; the higher, the more even are the shares.
+        Above 0; higher values give more even shares.
 
     Returns
     -------
@@ -39,7 +38,7 @@ def soft_labels(ensemble, frames, top, temperature):
         int32, shape (frames, number of k * top): the ``top`` centres of the
         first k, nearest first, then those of the next.
     shares : numpy.ndarray
-        float16, of the same shape; they sum to 1 for each frame and k.
+        float16, of the same shape; they sum to 1 per frame and k.
 
     Raises
     ------
@@ -68,7 +67,7 @@ def soft_labels(ensemble, frames, top, temperature):
 
 
 def check_soft(n_clusters, top, temperature):
-    """Refuses more centres than there are, and no temperature.
+    """Refuse more centres than exist, and a temperature that is not above 0.
 
     Arguments
     ---------
@@ -96,7 +95,7 @@ def check_soft(n_clusters, top, temperature):
 
 
 def nearest_centres(frames, centres, top):
-    """The nearest centres of each frame, nearest first.
+    """Find the nearest centres of each frame, nearest first.
 
     Arguments
     ---------
@@ -105,7 +104,7 @@ def nearest_centres(frames, centres, top):
     centres : torch.Tensor
         Shape (k, dim).
     top : int
-        How many, at most k.
+        Number of centres, at most k.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Where k-means starts: frames of which no two are the same."""
+"""Initial centres of k-means: frames of which no two are equal."""
 
 import numpy as np
 import torch
@@ -6,30 +6,30 @@ from sklearn.cluster import kmeans_plusplus
 
 from ser_brain.errors import InputError
 
-# k-means++ chooses among this many random frames for each centre: its time
-# goes with their number times k.
+# k-means++ chooses among this many random frames per centre: its time grows
+# with their number times k.
 SAMPLE = 4
 
 
 def distinct_frames(frames, count, seed):
-    """A random choice of frames, no two the same: where k-means starts.
+    """Choose random frames, no two equal, as initial centres of k-means.
 
-    The released code's k-means starts from random frames too.
+    The k-means of the released code starts from random frames, too.
 
     Arguments
     ---------
     frames : numpy.ndarray or torch.Tensor
         Shape (n, dim); may be memory-mapped.
     count : int
-        How many to choose.
+        Number of frames to choose.
     seed : int
-        Of the random order in which the frames are tried.
+        Seed of the random order in which the frames are tried.
 
     Returns
     -------
     chosen : torch.Tensor
-        float32, shape (count, dim), on the CPU. For one seed, fewer frames
-        are the first of more.
+        float32, shape (count, dim), on the CPU. With the same seed, a smaller
+        choice is the beginning of a larger one.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def distinct_frames(frames, count, seed):
 
 
 def spread_frames(frames, count, seed):
-    """Frames chosen by k-means++: far apart, where there are many.
+    """Choose frames by k-means++: far apart, from dense regions.
 
     scikit-learn's greedy k-means++ over a random sample of the frames,
     `SAMPLE` times as many as are wanted.
@@ -93,7 +93,7 @@ def _distinct(frames, most, seed):
         frame = frames[index]
         if isinstance(frame, torch.Tensor):
             frame = frame.detach().cpu().numpy()
-        # Adding zero turns -0.0, equal but of other bytes, into 0.0.
+        # Adding zero turns -0.0 (equal, but other bytes) into 0.0.
         frame = np.asarray(frame, np.float32) + np.float32(0)
         chosen.setdefault(frame.tobytes(), frame)
         if len(chosen) == most:

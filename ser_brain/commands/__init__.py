@@ -1,4 +1,4 @@
-"""Sub-commands of ``ser-brain``: arguments and printing, one file each.
+"""Subcommands of ``ser-brain``: arguments and printing, one file each.
 
 A command is a module of this package that is named in ``COMMANDS``. It has
 
@@ -8,8 +8,8 @@ A command is a module of this package that is named in ``COMMANDS``. It has
 - ``TAKES_SETTINGS = True``, if words that it does not know are settings of
   the recipes; ``run`` finds them in ``arguments.overrides``.
 
-What a command needs it imports in ``run``, so that ``--help`` is quick and
-the doctor can look at a broken installation.
+A command imports what it needs in ``run``, so that ``--help`` is fast and the
+doctor can check a broken installation.
 """
 
 # In the order of ser-brain --help.

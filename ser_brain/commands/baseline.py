@@ -22,7 +22,7 @@ def add_arguments(sub):
 
 
 def run(arguments):
-    """Print the plain baseline's unweighted accuracy, fold by fold.
+    """Print the unweighted accuracy of the baseline for each fold.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def run(arguments):
 
 
 def _corpus_rows(arguments):
-    """On the folds of a corpus's protocol."""
+    """Test on the folds of a corpus's protocol."""
     from ser_brain import corpora
     from ser_brain.dataio.audio import read_audio
     from ser_brain.evaluation.baseline import log_mel_baseline
@@ -69,13 +69,13 @@ def _corpus_rows(arguments):
 
 
 def _table_rows(arguments):
-    """On the folds that ``ser-brain train`` makes of a table."""
+    """Test on the folds that ``ser-brain train`` makes from a table."""
     from ser_brain.corpora import validated_classes
     from ser_brain.experiment.cross_validation import baseline_rows, open_table
 
     if arguments.data_folder is not None:
         raise InputError(
-            "--data_folder is of a corpus, and --manifest names its files "
+            "--data_folder is for a corpus, and --manifest names its files "
             "itself: leave --data_folder out."
         )
     table = open_table(arguments.manifest)

@@ -17,18 +17,18 @@ ASSETS = ("nano_wav2vec2", "nano_wav2vec", "whisper_tiny_en", "mini_corpus")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that the doctor looked at.
+    """One thing that the doctor checked.
 
     Arguments
     ---------
     name : str
-        What was looked at.
+        What was checked.
     detail : str
         What was found.
     fix : str
-        What to do about it; empty where all is well.
+        What to do about it; empty if nothing is wrong.
     vital : bool
-        Whether nothing runs before it is fixed.
+        Whether nothing works until it is fixed.
     """
 
     name: str
@@ -43,12 +43,12 @@ def add_arguments(sub):
     Arguments
     ---------
     sub : argparse.ArgumentParser
-        The sub-parser of ``doctor``.
+        The subparser of ``doctor``.
     """
 
 
 def run(arguments):
-    """Print what is there, and for each gap what to do about it."""
+    """Print what is installed, and how to fix each gap."""
     findings = {
         "Installed": [*check_packages(), check_torch_pair()],
         "Devices": [*check_devices()],
@@ -69,7 +69,7 @@ def run(arguments):
 
 
 def check_packages():
-    """What setup.py asks for, against what is installed."""
+    """Compare the requirements of setup.py with what is installed."""
     from packaging.requirements import Requirement
 
     yield Finding("python", platform.python_version())
@@ -86,7 +86,7 @@ def check_packages():
 
 
 def _check_package(requirement):
-    """One requirement that is no extra."""
+    """Check one requirement that is not an extra."""
     fix = f"pip install '{requirement}'"
     try:
         found = metadata.version(requirement.name)
@@ -99,7 +99,7 @@ def _check_package(requirement):
 
 
 def check_torch_pair():
-    """torch and torchaudio import together and are of one release."""
+    """Check that torch and torchaudio import and are of the same release."""
     name = "torch with torchaudio"
     fix = "install the torch and torchaudio of one release and one CUDA"
     try:
@@ -115,7 +115,7 @@ def check_torch_pair():
 
 
 def check_devices():
-    """The processor's cores and every GPU that torch sees."""
+    """List the processor's cores and every GPU that torch sees."""
     yield Finding("cpu", f"{os.cpu_count()} cores")
     try:
         import torch
@@ -136,7 +136,7 @@ def check_devices():
 
 
 def check_corpora():
-    """Each corpus: where it is, and whether its clips are all there."""
+    """Check for each corpus where it is and whether it is complete."""
     from ser_brain.corpora import CORPORA
 
     for corpus in CORPORA.values():
@@ -148,7 +148,7 @@ def check_corpora():
 
 
 def _check_corpus(corpus):
-    """One corpus, by its labels alone: no audio is decoded."""
+    """Check one corpus by its labels only: no audio is decoded."""
     from ser_brain.corpora import (
         count_differences,
         find_data_folder,
@@ -177,7 +177,7 @@ def _check_corpus(corpus):
 
 
 def check_assets():
-    """The files that come with the package."""
+    """Check the files that come with the package."""
     from ser_brain.assets import folder
 
     for name in ASSETS:
@@ -191,12 +191,12 @@ def check_assets():
 
 
 def check_hub():
-    """wav2vec 2.0 base in the hub's cache; nothing is downloaded."""
+    """Look for wav2vec 2.0 base in the hub's cache, without a download."""
     from huggingface_hub import try_to_load_from_cache
 
     names = ("config.json", *HUB_WEIGHTS)
     config, *weights = [try_to_load_from_cache(HUB_MODEL, n) for n in names]
-    # The cache also remembers, by an object, files that the hub lacks.
+    # The cache also records, by an object, files that the hub lacks.
     if isinstance(config, str) and any(isinstance(w, str) for w in weights):
         return Finding(HUB_MODEL, str(Path(config).parent))
     fix = (
@@ -207,10 +207,10 @@ def check_hub():
 
 
 def check_wav2vec_large():
-    """wav2vec 1.0 large, which P-TAPT's first step reads at full scale."""
+    """Look for wav2vec 1.0 large, which P-TAPT needs at full scale."""
     named = os.environ.get("WAV2VEC_LARGE")
     path = Path(named or "wav2vec_large.pt")
-    # The recipes also read a folder that this toolkit wrote.
+    # The recipes also accept a folder that this toolkit wrote.
     if path.exists():
         return Finding("wav2vec_large.pt", str(path.absolute()))
     fix = (

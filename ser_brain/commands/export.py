@@ -14,17 +14,17 @@ def add_arguments(sub):
     sub.add_argument(
         "--int8",
         action="store_true",
-        help="8-bit weights: smaller, quicker, a little less accurate",
+        help="8-bit weights: smaller, faster, slightly less accurate",
     )
 
 
 def run(arguments):
-    """Write the file, and say how far its posteriors are from the run's.
+    """Write the file, and report how its posteriors differ from the run's.
 
     Raises
     ------
     InputError
-        If the run is bad or cannot be exported.
+        If the run is invalid or cannot be exported.
     """
     from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Options of the commands that carry out plans: what runs, and where."""
+"""Options of the commands that execute plans: which runs, and where."""
 
 import signal
 import sys
@@ -6,39 +6,39 @@ import sys
 from ser_brain.errors import InputError
 
 COMPLETE, FAILED, INTERRUPTED = 0, 1, 130
-# Option, type, default, help: what every plan of runs takes.
+# Options that every plan takes: name, type, default, help.
 PLAN_OPTIONS = (
-    ("folds", str, "all", "all (default), or some: DC,JE"),
-    ("runs", int, None, "of each fold, seeds 1 to RUNS (default {runs})"),
+    ("folds", str, "all", "all (default), or a list such as DC,JE"),
+    ("runs", int, None, "per fold, with seeds 1 to RUNS (default {runs})"),
     ("repeat", str, "all", "all (default, the paper): adaptation and "
      "fine-tuning; finetune (the released code): runs of a fold share an "
      "adaptation"),
     ("outliers", str, "rerun", "rerun (default): discard a run outside two "
      "standard deviations and run another seed; keep: every run counts"),
 )  # fmt: skip
-# What describes an engine: option, type, help.
+# Options that describe an engine: name, type, help.
 LOCAL_OPTIONS = (
-    ("workers", int, "runs at a time here (default: one per GPU, else one)"),
+    ("workers", int, "parallel runs here (default: one per GPU, else one)"),
 )
 RAY_OPTIONS = (
     ("address", str, "of the Ray cluster, else RAY_ADDRESS"),
-    ("gpus_per_run", float, "of a Ray node, for each run"),
-    ("cpus_per_run", float, "of a Ray node, for each run"),
-    ("home", str, "URL where Ray's results go if nodes share no file system"),
+    ("gpus_per_run", float, "GPUs of a Ray node per run"),
+    ("cpus_per_run", float, "CPUs of a Ray node per run"),
+    ("home", str, "URL for Ray's results if nodes share no file system"),
 )
 
 
 def add_plan_arguments(sub, runs=None):
-    """Add what chooses the runs of a plan, and the engine.
+    """Add the options that choose the runs of a plan and the engine.
 
     Arguments
     ---------
     sub : argparse.ArgumentParser
-        A sub-parser.
+        A subparser.
     runs : int, optional
-        The default number of runs; None where the paper decides.
+        The default number of runs; None for that of the paper.
     """
-    told = runs or "as many as the paper: 5, of SAVEE 20"
+    told = runs or "as in the paper: 5, for SAVEE 20"
     for name, kind, default, text in PLAN_OPTIONS:
         text = text.format(runs=told)
         sub.add_argument(f"--{name}", type=kind, default=default, help=text)
@@ -60,12 +60,12 @@ def add_plan_arguments(sub, runs=None):
 
 
 def choose_engine(arguments, overrides=()):
-    """The engine that the arguments describe.
+    """Create the engine that the arguments describe.
 
     Arguments
     ---------
     arguments : argparse.Namespace
-        With what :func:`add_plan_arguments` adds.
+        With the options of :func:`add_plan_arguments`.
     overrides : sequence of str
         Words of each run's command line. If they have a ``--device``, runs
         are not spread over the GPUs.
@@ -77,7 +77,7 @@ def choose_engine(arguments, overrides=()):
     Raises
     ------
     InputError
-        If they do not go together, or the engine is not available.
+        If options contradict each other, or the engine is not available.
 
     Example
     -------
@@ -114,30 +114,30 @@ def choose_engine(arguments, overrides=()):
 
 
 def plan_choices(arguments):
-    """The arguments that every plan takes, by their names there."""
+    """The arguments of a plan, by the names of its parameters."""
     return {name: getattr(arguments, name) for name, *_ in PLAN_OPTIONS}
 
 
 def run_all(plans, engine):
-    """Carries out plans, one after the other, until they end or are stopped.
+    """Execute plans, one after the other, until they end or are stopped.
 
-    ``kill`` ends them as Ctrl-C does: with their runs.
+    ``kill`` ends them as Ctrl-C does, together with their runs.
 
     Arguments
     ---------
     plans : iterable of Plan
-        In order.
+        In the order of execution.
     engine : Engine
-        Where.
+        Executes the runs.
 
     Returns
     -------
     list of Outcome or None
-        Runs that failed; None where the plans were stopped.
+        Runs that failed; None if the plans were stopped.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return [failure for plan in plans for failure in plan.run(engine)]
     except KeyboardInterrupt:
-        print("stopped: the same command goes on.", file=sys.stderr)
+        print("stopped: run the same command to continue.", file=sys.stderr)
         return None

@@ -11,7 +11,7 @@ from pathlib import Path
 from ser_brain.errors import InputError, printable
 
 HELP = "the emotion of audio files, by a trained run"
-# What libsndfile opens by its content alone, as people name it.
+# Usual suffixes of files that libsndfile opens.
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff")
 SUFFIXES += (".au", ".caf", ".rf64", ".sph", ".w64")
 
@@ -41,7 +41,7 @@ def add_arguments(sub):
     sub.add_argument(
         "--skip_bad",
         action="store_true",
-        help="go on after a bad file: its row has an error (exit code 1)",
+        help="continue after a bad file: its row has an error (exit code 1)",
     )
     sub.add_argument(
         "--batch_seconds",
@@ -56,17 +56,17 @@ def add_arguments(sub):
 
 
 def run(arguments):
-    """Print the emotion of each file; nothing, if a bad one is not skipped.
+    """Print the emotion of each file; nothing if a bad one is not skipped.
 
-    Predictions go to stdout. How long it took, without loading the run, goes
+    Predictions are printed to stdout; the time taken, without loading the run,
     to stderr.
 
-    Returns 0, or 1 where a bad file was skipped.
+    Returns 0, or 1 if a bad file was skipped.
 
     Raises
     ------
     InputError
-        If the run, a file or an option is bad.
+        If the run, a file or an option is invalid.
     """
     paths = audio_files(arguments.files)
     recognizer = load(arguments)
@@ -79,7 +79,7 @@ def run(arguments):
     )
     seconds = time.perf_counter() - begun
     forms = {"table": as_table, "csv": as_csv, "json": as_json}
-    # A name that is not UTF-8 leaves as the bytes that it is.
+    # A name that is not UTF-8 is printed as its original bytes.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")
     print(forms[arguments.form](records), flush=True)
@@ -89,7 +89,7 @@ def run(arguments):
 
 
 def load(arguments):
-    """The recognizer that is asked for, of a run or of an exported file."""
+    """Load the recognizer of a run or of an exported file."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()
@@ -104,7 +104,7 @@ def load(arguments):
 
 
 def audio_files(given):
-    """The files as given; a folder stands for all audio files below it.
+    """Expand folders into the audio files below them.
 
     Arguments
     ---------
@@ -114,7 +114,7 @@ def audio_files(given):
     Returns
     -------
     list of str
-        Files. Those of a folder are sorted, and hidden ones left out.
+        Files. Those of a folder are sorted, without hidden ones.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def audio_files(given):
 
 
 def below(folder):
-    """The audio files of a folder and its sub-folders, sorted."""
+    """The audio files of a folder and its subfolders, sorted."""
     found = [
         str(path)
         for path in sorted(Path(folder).rglob("*"))
@@ -153,7 +153,7 @@ def below(folder):
 
 
 def speed(records, seconds):
-    """How much audio took how long, in one line.
+    """Report in one line how long the audio took.
 
     Example
     -------
@@ -171,7 +171,7 @@ def speed(records, seconds):
 
 
 def spoken(seconds):
-    """A stretch of time in the unit that suits it.
+    """Format a duration in a suitable unit.
 
     Example
     -------
@@ -185,21 +185,21 @@ def spoken(seconds):
 
 
 def columns(records):
-    """The classes, and whether a record tells of a bad file."""
+    """The classes, and whether any record is of a bad file."""
     posteriors = (record.get("posteriors", ()) for record in records)
     classes = max(posteriors, key=len, default=())
     return list(classes), any("error" in record for record in records)
 
 
 def cells(record, classes, form):
-    """The posteriors of a record as text; nothing of a bad file."""
+    """The posteriors of a record as text; empty for a bad file."""
     if "error" in record:
         return [""] * len(classes)
     return [form.format(record["posteriors"][name]) for name in classes]
 
 
 def as_table(records):
-    """Predictions for the eye: percent, columns aligned."""
+    """Format predictions for a terminal: percent, aligned columns."""
     classes, errors = columns(records)
     head = ["file", "label", *classes] + ["error"] * errors
     body = [
@@ -223,7 +223,7 @@ def as_table(records):
 def as_csv(records):
     """Predictions as CSV: file, label, score, one column per class.
 
-    A last column ``error`` is there where a bad file was skipped.
+    A last column ``error`` is added if a bad file was skipped.
     """
     classes, errors = columns(records)
     text = io.StringIO()

@@ -1,4 +1,4 @@
-"""``ser-brain push MODEL TARGET``: a model for others, with its card."""
+"""``ser-brain push MODEL TARGET``: publish a model with its card."""
 
 HELP = "a model with its card, as a folder or on the Hugging Face hub"
 
@@ -29,13 +29,13 @@ def add_arguments(sub):
 
 
 def run(arguments):
-    """Write or upload the model, and say where it is.
+    """Write or upload the model, and print where it is.
 
     Raises
     ------
     InputError
-        If the model is not whole, the folder is there already, or the hub
-        does not take it.
+        If the model is incomplete, the folder already exists, or the hub
+        refuses it.
     """
     from transformers.utils import logging
 

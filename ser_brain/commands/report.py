@@ -1,4 +1,4 @@
-"""``ser-brain report FOLDER…``: run folders to a page and its pictures."""
+"""``ser-brain report FOLDER…``: a report page of run folders."""
 
 from pathlib import Path
 
@@ -41,12 +41,12 @@ def add_arguments(sub):
 def run(arguments):
     """Write the report and print its tables.
 
-    Returns 1 where something that was planned is missing, else 0.
+    Returns 1 if something that was planned is missing, else 0.
 
     Raises
     ------
     InputError
-        If there is no run, a run was edited, or runs do not belong together.
+        If there is no run, a run was edited, or the runs cannot be combined.
     """
     from ser_brain.reporting.report import write_report
 

@@ -14,8 +14,8 @@ def add_arguments(sub):
     Arguments
     ---------
     sub : argparse.ArgumentParser
-        The sub-parser of ``run``. What it does not know is a setting of each
-        run.
+        The subparser of ``run``. Words that it does not know are settings of
+        each run.
 
     Example
     -------
@@ -35,14 +35,14 @@ def add_arguments(sub):
 
 
 def run(arguments):
-    """Run what is missing of a plan.
+    """Run the missing runs of a plan.
 
-    Returns 0, or 1 where runs failed, or 130 where it was stopped.
+    Returns 0, 1 if runs failed, or 130 if it was stopped.
 
     Raises
     ------
     InputError
-        If recipe, yaml, folds, settings or engine are bad.
+        If the recipe, yaml, folds, settings or engine are invalid.
     """
     from ser_brain.plans.plan import Plan
 
@@ -69,7 +69,7 @@ def run(arguments):
 
 
 def summary(plan):
-    """The state of a plan, in one sentence."""
+    """Describe the state of a plan in one sentence."""
     record = plan.record()
     counting = len(plan.counting())
     told = f"{counting - len(plan.missing())} of {counting} runs finished"

@@ -50,8 +50,8 @@ def run(arguments):
     Raises
     ------
     InputError
-        If the extra is not installed, the port is taken, or the model or an
-        option is bad.
+        If the extra is not installed, the port is in use, or the model or an
+        option is invalid.
     """
     from transformers.utils import logging
 
@@ -78,7 +78,7 @@ def run(arguments):
 
 
 def announce(model, listener):
-    """Tell where the service is, and who reaches it."""
+    """Print where the service is, and who can reach it."""
     from ser_brain.serving.address import is_loopback, url
 
     here = url(listener)

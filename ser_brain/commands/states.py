@@ -12,7 +12,7 @@ def add_arguments(sub):
     Arguments
     ---------
     sub : argparse.ArgumentParser
-        The sub-parser of ``states``.
+        The subparser of ``states``.
 
     Example
     -------
@@ -36,12 +36,12 @@ def add_arguments(sub):
 
 
 def run(arguments):
-    """Write the strip as CSV, JSON and PNG, and print where.
+    """Write the strip as CSV, JSON and PNG, and print the paths.
 
     Arguments
     ---------
     arguments : argparse.Namespace
-        As :func:`add_arguments` asks for them.
+        With the options of :func:`add_arguments`.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def run(arguments):
     Raises
     ------
     InputError
-        If the run has no emotion states, or the file is bad.
+        If the run has no emotion states, or the file is invalid.
     """
     from ser_brain.files import atomic_path
     from ser_brain.inference.states import StateReader

@@ -1,4 +1,4 @@
-"""``ser-brain table N``: a table of the paper, ours beside it."""
+"""``ser-brain table N``: a table of the paper beside our figures."""
 
 import sys
 from itertools import takewhile
@@ -17,8 +17,8 @@ def add_arguments(sub):
     Arguments
     ---------
     sub : argparse.ArgumentParser
-        The sub-parser of ``table``. What it does not know are the folders
-        of table 3, and settings of each run.
+        The subparser of ``table``. Words that it does not know are the
+        folders of table 3 or settings of each run.
 
     Example
     -------
@@ -39,14 +39,14 @@ def add_arguments(sub):
 
 
 def run(arguments):
-    """Run what a table lacks, print it and write its files.
+    """Run the missing runs of a table, print it and write its files.
 
-    Returns 0, or 1 where the table is incomplete, or 130 where it was stopped.
+    Returns 0, 1 if the table is incomplete, or 130 if it was stopped.
 
     Raises
     ------
     InputError
-        If there is no such table, or its settings or folders are bad.
+        If there is no such table, or its settings or folders are invalid.
     """
     if arguments.number not in NUMBERS:
         raise InputError(
@@ -67,7 +67,7 @@ def run(arguments):
 
 
 def _run_accuracy_table(number, arguments, overrides):
-    """A table of accuracies: plans, runs, prints, writes."""
+    """Plan and execute the runs of a table of accuracies, then publish it."""
     from ser_brain.plans import paper
 
     engine = options.choose_engine(arguments, overrides)
@@ -88,7 +88,7 @@ def _run_accuracy_table(number, arguments, overrides):
 
 
 def _announced(number, parts):
-    """The plans of a table, each named when its turn comes."""
+    """Yield the plans of a table, and print the name of each."""
     for place, part in enumerate(parts, start=1):
         told = f"table {number}, plan {place} of {len(parts)}: {part.name}"
         print(told, file=sys.stderr, flush=True)
@@ -96,13 +96,13 @@ def _announced(number, parts):
 
 
 def _run_loss_table(arguments, folders, overrides):
-    """The table of pretraining losses: computes, prints, writes."""
+    """Compute the table of pretraining losses and publish it."""
     if (arguments.runs, arguments.folds) != (None, "all"):
         raise InputError(
             "table 3 trains nothing: leave --runs out, and --folds."
         )
     if arguments.dry_run:
-        raise InputError("table 3 plans no runs: leave --dry_run out.")
+        raise InputError("table 3 has no runs: leave --dry_run out.")
     from ser_brain.experiment.loss_table import measured_losses
 
     _publish(*measured_losses(folders, overrides), 3)
@@ -110,7 +110,7 @@ def _run_loss_table(arguments, folders, overrides):
 
 
 def _publish(table, folder, number):
-    """Prints a table, writes its files, and names them."""
+    """Print a table, write its files, and name them."""
     from ser_brain.reporting.table import markdown, write_table
 
     print(markdown(table))

@@ -53,7 +53,7 @@ def add_arguments(sub):
 def run(arguments):
     """Print the segments to stdout, and how long it took to stderr.
 
-    A bad run, file or option is an ``InputError``. Returns 0.
+    Returns 0; a bad run, file or option raises an ``InputError``.
     """
     from transformers.utils import logging
 
@@ -78,7 +78,7 @@ def run(arguments):
 
 
 def as_table(timeline):
-    """Segments for the eye: times, speaker, label, its probability."""
+    """Format segments for a terminal: times, speaker, label, probability."""
     head = ["begin", "end", "label", "score"]
     speakers = any(one.speaker for one in timeline.segments)
     rows = [head + ["speaker"] * speakers]
@@ -97,7 +97,7 @@ def as_table(timeline):
 
 
 def summary(timeline, seconds):
-    """How much speech was found, and how long it took, in one line."""
+    """Report in one line how much speech was found, and how long it took."""
     speech = sum(end - begin for begin, end in timeline.speech)
     return (
         f"{timeline.duration:.1f} s of audio, {speech:.1f} s of speech in "

@@ -1,4 +1,4 @@
-"""``ser-brain train TABLE --output MODEL``: labelled clips to a model."""
+"""``ser-brain train TABLE --output MODEL``: train on labelled clips."""
 
 import os
 import shlex
@@ -12,7 +12,7 @@ from ser_brain.reporting.formats import DIVIDED, counted
 HELP = "a table of labelled clips to a cross-validated model"
 TAKES_SETTINGS = True
 INTERRUPTED = 130
-# What the command itself decides of each run.
+# Settings that the command itself decides for each run.
 OWN = ("--manifest", "--fold", "--fold_by", "--results", "--data_folder")
 
 
@@ -22,7 +22,7 @@ def add_arguments(sub):
     Arguments
     ---------
     sub : argparse.ArgumentParser
-        The sub-parser of ``train``. What it does not know is an override of
+        The subparser of ``train``. Words that it does not know override
         hparams/frozen.yaml.
 
     Example
@@ -57,12 +57,12 @@ def add_arguments(sub):
 
 
 def run(arguments):
-    """Train, and print how good the model is on new speakers.
+    """Train, and print the scores on unseen speakers.
 
     Arguments
     ---------
     arguments : argparse.Namespace
-        As :func:`add_arguments` asks for them, and ``overrides``.
+        With the options of :func:`add_arguments`, and ``overrides``.
 
     Returns
     -------
@@ -72,9 +72,9 @@ def run(arguments):
     Raises
     ------
     InputError
-        If the table, a file in it, a setting or the folder is bad.
+        If the table, a file in it, a setting or the folder is invalid.
     """
-    # SpeechBrain misses torchvision aloud, which nothing here needs.
+    # SpeechBrain warns that torchvision is missing, which is not needed.
     with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
         from ser_brain.experiment.table_model import train_table
 
@@ -89,16 +89,14 @@ def run(arguments):
             _warn,
         )
     except KeyboardInterrupt:
-        print(
-            "interrupted: the same command goes on from here", file=sys.stderr
-        )
+        print("interrupted: run the same command to continue", file=sys.stderr)
         return INTERRUPTED
     print(summary(scores, Path(arguments.output)))
     return 0
 
 
 def _words(arguments, *names):
-    """Options that were given, as words for the recipe."""
+    """The given options, as words for the recipe."""
     given = {name: getattr(arguments, name) for name in names}
     return [
         word
@@ -109,7 +107,7 @@ def _words(arguments, *names):
 
 
 def _check_overrides(overrides):
-    """Refuses what is no setting, and what each run is given."""
+    """Refuse words that are not settings, and settings given to each run."""
     for word in overrides:
         name = word.split("=")[0]
         if name in OWN:
@@ -119,23 +117,23 @@ def _check_overrides(overrides):
             )
     if overrides and not overrides[0].startswith("--"):
         raise InputError(
-            f"{overrides[0]!r} is no setting: give one table and then --key "
+            f"{overrides[0]!r} is not a setting: give one table and then --key "
             "value."
         )
 
 
 def _warn(sentence):
-    """At once, beside what the program prints."""
+    """Print a warning at once, on stderr."""
     print(f"warning: {sentence}", file=sys.stderr, flush=True)
 
 
 def summary(scores, output):
-    """What a training prints at its end.
+    """Summarise the scores for printing.
 
     Arguments
     ---------
     scores : dict
-        What ``cross_validation.json`` holds.
+        The content of ``cross_validation.json``.
     output : Path
         The model's folder.
 
@@ -169,7 +167,7 @@ def summary(scores, output):
 
 
 def _row(name, *cells):
-    """A line of the table; shares become percent, pairs intervals."""
+    """A line of the table; fractions become percent, pairs intervals."""
     widths = (6, 17, 20)
     texts = (f"{_cell(c):>{width}}" for c, width in zip(cells, widths))
     return f"{name:<20}{''.join(texts)}".rstrip()

@@ -1,9 +1,9 @@
-"""``ser-brain verify MODEL``: whether a model is as it was written."""
+"""``ser-brain verify MODEL``: check that a model is complete and unchanged."""
 
 from ser_brain.errors import InputError
 
 HELP = "whether a model's files are whole and work"
-SECONDS = 1  # of noise that is classified
+SECONDS = 1  # of noise to classify
 
 
 def add_arguments(sub):
@@ -19,8 +19,8 @@ def run(arguments):
     Raises
     ------
     InputError
-        If a file is missing or not as it was written, a weight is not
-        finite, or the model gives no finite posteriors.
+        If a file is missing or has changed, a weight is not finite, or the
+        posteriors of the model are not finite.
     """
     import torch
     from transformers.utils import logging

@@ -42,8 +42,8 @@ def run(arguments):
     Raises
     ------
     InputError
-        If the extra is not installed, the port is taken, or a model or an
-        option is bad.
+        If the extra is not installed, the port is in use, or a model or an
+        option is invalid.
     """
     from transformers.utils import logging
 
@@ -60,7 +60,7 @@ def run(arguments):
         name: EmotionRecognizer.from_run(folder, arguments.device)
         for name, folder in folders.items()
     }
-    # gradio makes its own socket; a port that is taken is told here.
+    # gradio opens its own socket; a port in use is reported here.
     with address.listen(arguments.host, arguments.port) as listener:
         port = listener.getsockname()[1]
         here = address.url(listener)

@@ -1,4 +1,4 @@
-"""A folder of audio -> manifest -> folds. Files and labels, no tensors."""
+"""From a folder of audio to a manifest and folds, without tensors."""
 
 from ser_brain.corpora.corpus import Clip, Corpus, Reading, count_differences
 from ser_brain.corpora.folds import (

@@ -1,4 +1,4 @@
-"""Is every audio file fit to be trained on?"""
+"""Check that every audio file can be used for training."""
 
 import os
 import re
@@ -13,18 +13,18 @@ from ser_brain.errors import InputError
 
 # One frame of wav2vec 2.0 sees 400 samples at 16 kHz; less gives no frame.
 SHORTEST = 0.025  # seconds
-# Nobody records speech below this rate; a damaged header may promise it, and
-# a short file would then become hours of audio.
+# Nobody records speech below this rate; a damaged header may state it, and a
+# short file would then become hours of audio.
 LOWEST_RATE = 1000  # Hz
 BLOCK = 1 << 18  # samples read at once, so that long files fit in memory
-# libsndfile shortens a cut file to what is there, and tells only in its log:
-# of WAV, AIFF, AU, W64 and RF64.
+# libsndfile shortens a cut file to what is there, and reports it only in its
+# log, for WAV, AIFF, AU, W64 and RF64.
 CUT_SHORT = re.compile(
     r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) "
     r"\(should be (\d+)\)",
     re.MULTILINE,
 )
-# libsndfile's word for a stream whose writer never said how long it is.
+# libsndfile's length of a stream whose header does not state it.
 UNKNOWN_LENGTH = 2**63 - 1
 # Of an Ogg stream, in bytes, and the flag of its last one (RFC 3533).
 LONGEST_PAGE, LAST_PAGE = 65307, 4
@@ -33,19 +33,19 @@ SIZE_LEFT_OPEN = 0x7FFFF000
 
 
 class BadAudio(Exception):
-    """Tells what is wrong with one file; the caller names the file."""
+    """What is wrong with one file; the caller names the file."""
 
 
 def check_audio_files(paths, workers=None, progress=True):
-    """Decode every file once and tell how long it is.
+    """Decode every file once and return the durations.
 
     Arguments
     ---------
     paths : list of pathlib.Path
         The audio files.
     workers : int, optional
-        Threads that read at the same time; one a processor, at most 16, by
-        default. soundfile decodes outside Python's lock.
+        Threads that read at the same time; by default one per processor, at
+        most 16. soundfile decodes outside Python's lock.
     progress : bool
         Show a progress bar.
 
@@ -58,9 +58,9 @@ def check_audio_files(paths, workers=None, progress=True):
     ------
     InputError
         If any file does not open, has no channel or rate, is cut short,
-        shorter than 25 ms, or has a rate below 1000 Hz, or
-        holds a value that is no finite number. All
-        files are tried first; the first bad one is named.
+        shorter than 25 ms, or has a rate below 1000 Hz, or holds a value that
+        is not a finite number. All files are tried first; the first bad one is
+        named.
 
     Example
     -------
@@ -91,7 +91,7 @@ def check_audio_files(paths, workers=None, progress=True):
 
 
 def _duration_or_fault(path):
-    """Return the fault instead of raising it: the other files go on."""
+    """Return the fault instead of raising it: all files are checked."""
     try:
         return _duration(path)
     except BadAudio as fault:
@@ -110,20 +110,20 @@ def _duration(path):
             return _check_samples(file) / file.samplerate
     except soundfile.LibsndfileError as error:
         reason = error.error_string.rstrip(".")
-        raise BadAudio(f"is no readable audio file ({reason})") from error
+        raise BadAudio(f"is not a readable audio file ({reason})") from error
 
 
 def blocks(file, size=BLOCK):
-    """What a file holds, whatever its header promises.
+    """Yield the samples of a file, whatever length its header states.
 
-    soundfile's own ``read`` takes as much memory as the header promises.
+    soundfile's own ``read`` allocates as much memory as the header states.
 
     Arguments
     ---------
     file : soundfile.SoundFile
         Open for reading.
     size : int
-        Samples of a channel in a block.
+        Samples per channel in a block.
 
     Yields
     ------
@@ -135,13 +135,13 @@ def blocks(file, size=BLOCK):
 
 
 def _check_header(file):
-    """The header promises sound."""
+    """Check that the header describes sound."""
     if file.samplerate < LOWEST_RATE or file.channels <= 0:
         raise BadAudio(f"has {file.channels} channels at {file.samplerate} Hz")
 
 
 def promised_frames(file):
-    """Samples of a channel that the header of a file promises.
+    """Samples per channel according to the header of a file.
 
     Arguments
     ---------
@@ -151,7 +151,7 @@ def promised_frames(file):
     Returns
     -------
     int
-        0 where the header leaves the length open.
+        0 if the header does not state the length.
 
     Example
     -------
@@ -170,22 +170,23 @@ def promised_frames(file):
 
 
 def cut_short(file, frames):
-    """What is missing of a file, as part of a sentence; None where nothing is.
+    """How a file is cut short, as part of a sentence; None if it is not.
 
     Arguments
     ---------
     file : soundfile.SoundFile
         Open for reading.
     frames : int
-        Samples of a channel that could be decoded.
+        Samples per channel that could be decoded.
 
     Returns
     -------
     str or None
-        Such as "is cut short: its header promises 2.00 s, it holds 0.67 s".
+        For example "is cut short: its header promises 2.00 s, it holds 0.67
+        s".
     """
     promised, rate = promised_frames(file), file.samplerate
-    # A header that is a few bytes off is common and harmless.
+    # A header that is off by a few bytes is common and harmless.
     if frames >= 0.99 * promised:
         if file.format != "OGG" or ogg_ends(file.name):
             return None
@@ -197,9 +198,9 @@ def cut_short(file, frames):
 
 
 def ogg_ends(path):
-    """Whether the last page of an Ogg stream says that it is the last one.
+    """Whether the last page of an Ogg stream is marked as the last one.
 
-    Ogg has no header that tells how long a stream is.
+    Ogg has no header that states how long a stream is.
     """
     with open(path, "rb") as stream:
         stream.seek(max(0, Path(path).stat().st_size - LONGEST_PAGE))
@@ -209,7 +210,7 @@ def ogg_ends(path):
 
 
 def _check_samples(file):
-    """Count the samples of a channel and see that all are numbers."""
+    """Count the samples per channel and check that all are finite."""
     frames = 0
     for block in blocks(file):
         if not np.isfinite(block).all():

@@ -1,4 +1,4 @@
-"""What every reader gives and what every corpus declares."""
+"""The results of readers, and the description of corpora."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -21,11 +21,11 @@ class Clip:
     emotion : str
         The corpus's own label, before any classes are chosen.
     speaker : str
-        Who speaks; folds are speaker-independent by this name.
+        The speaker; folds are speaker-independent by this name.
     session : str
-        The recording session, or the speaker where there are none.
+        The recording session, or the speaker if there are no sessions.
     fold : str, optional
-        The fold that tests this clip, where the corpus gives one.
+        The fold that tests this clip, if the corpus gives one.
     text : str, optional
         What is said in it, where the corpus tells.
 
@@ -46,7 +46,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class Reading:
-    """All that a reader took from a data folder.
+    """Everything that a reader found in a data folder.
 
     Arguments
     ---------
@@ -67,22 +67,22 @@ class Reading:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus that this toolkit can read.
+    """Description of a corpus that this toolkit can read.
 
     Arguments
     ---------
     name : str
-        What people call it.
+        Its usual name.
     environment : str
         The environment variable that may name its folder.
     find : callable
-        `find(data_folder) -> Path or None`: where the corpus starts at or
-        just below the folder, None where it is not there.
+        `find(data_folder) -> Path or None`: where the corpus starts at or just
+        below the folder, None if it is not there.
     read : callable
         `read(data_folder, allow_incomplete) -> Reading`.
     version : int
-        Raised when the reader gives other clips from the same files, so that
-        manifests of the older reader are made again.
+        Incremented when the reader returns different clips for the same files,
+        so that manifests of the older reader are created again.
     labels : tuple of str
         Every label the manifest may hold.
     classes : dict
@@ -92,12 +92,12 @@ class Corpus:
     by : str
         The fold rule of the published protocol: "session" or "speaker".
     layout : str
-        The path that tells this corpus, for error messages.
+        A path that is typical of this corpus, for error messages.
     source : str
-        Where it is to be had.
+        Where to get it.
     numbers : callable, optional
         `numbers(data_folder) -> {id: {name: number}}`: ratings, and each
-        label's share of the raters, where the corpus has such.
+        label's share of the raters, if the corpus has them.
     """
 
     name: str
@@ -115,19 +115,19 @@ class Corpus:
 
 
 def count_differences(corpus, clips):
-    """Where the number of clips is not the published one.
+    """Find differences from the published number of clips.
 
     Arguments
     ---------
     corpus : Corpus
         Gives the classes and their published counts.
     clips : iterable of Clip
-        What was found.
+        The clips that were found.
 
     Returns
     -------
     list of str
-        One phrase a session that differs; empty for a complete copy.
+        One phrase per session that differs; empty for a complete copy.
 
     Example
     -------

@@ -1,7 +1,7 @@
 """Speaker-independent folds, as a pure function of the manifest.
 
 A fold is named by the group that it tests: session 3 of IEMOCAP, speaker DC
-of SAVEE, or the name that the user's table gives. Everything else is its
+of SAVEE, or the fold name in the user's table. Everything else is its
 training part, and adaptation sees that part only.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from ser_brain.errors import InputError
 
 RULES = ("session", "speaker", "fold")
-# The fold that trains on every clip, for a model to be used elsewhere.
+# The fold that trains on all clips, for a model to be used elsewhere.
 ALL = "all"
 
 
@@ -42,26 +42,26 @@ class Fold:
 
 
 def folds(manifest, by):
-    """All folds of a manifest.
+    """Return all folds of a manifest.
 
     Arguments
     ---------
     manifest : dict
         The manifest.
     by : str
-        What is left out in turn: "session", "speaker", or "fold", the
-        user's own.
+        What is left out in turn: "session", "speaker", or "fold" (the user's
+        own).
 
     Returns
     -------
     dict
-        `{name: Fold}`, in the order of people: 2 before 10, DC before JE.
+        `{name: Fold}`, in natural order: 2 before 10, DC before JE.
 
     Raises
     ------
     InputError
-        If there are fewer than two groups, a clip has none, or a speaker is
-        in two of them.
+        If there are fewer than two groups, a clip has no group, or a speaker
+        is in two groups.
 
     Example
     -------
@@ -92,17 +92,17 @@ def folds(manifest, by):
 
 
 def get_fold(manifest, by, name):
-    """One fold by its name.
+    """Return one fold by its name.
 
     Arguments
     ---------
     manifest : dict
         The manifest.
     by : str
-        As `folds` takes it.
+        As for `folds`.
     name : str or int
-        What people call the fold: 3, "DC". "all", where no group is called
-        so, trains on every clip and tests none.
+        Name of the fold, such as 3 or "DC". "all", unless a group has that
+        name, trains on every clip and tests none.
 
     Returns
     -------
@@ -135,7 +135,7 @@ def get_fold(manifest, by, name):
 
 
 def fold_rule(manifest):
-    """The rule for a manifest that comes with no published protocol.
+    """Choose the fold rule of a manifest without a published protocol.
 
     Arguments
     ---------
@@ -145,8 +145,8 @@ def fold_rule(manifest):
     Returns
     -------
     str
-        "fold" where the table gives folds, else "session", which is the
-        speaker where the table gives no sessions.
+        "fold" if the table gives folds, else "session", which is the speaker
+        if the table gives no sessions.
 
     Example
     -------
@@ -158,7 +158,7 @@ def fold_rule(manifest):
 
 
 def check_training_classes(manifest, fold, classes):
-    """See that every class can be learned from the training part.
+    """Check that every class has a clip in the training part.
 
     Arguments
     ---------
@@ -200,7 +200,7 @@ def split_validation(ids, fraction=0.1, seed=0):
     ids : iterable of str
         The clips; their order does not matter.
     fraction : float
-        The part to validate on, between 0 and 1; at least one clip is taken
+        Fraction to validate on, between 0 and 1; at least one clip is taken
         and one is left.
     seed : int
         The same seed gives the same split.
@@ -215,7 +215,7 @@ def split_validation(ids, fraction=0.1, seed=0):
     Raises
     ------
     InputError
-        If there are fewer than two clips, or the fraction is no fraction.
+        If there are fewer than two clips, or the fraction is not in (0, 1).
 
     Example
     -------
@@ -258,7 +258,7 @@ def _groups(manifest, by):
 
 
 def _check_speakers(manifest, groups):
-    """A speaker in two groups would be on both sides of a fold."""
+    """Refuse a speaker in two groups, on both sides of a fold."""
     group_of = {}
     for name in sorted(groups, key=_natural):
         for speaker in {manifest[id]["speaker"] for id in groups[name]}:
@@ -266,7 +266,7 @@ def _check_speakers(manifest, groups):
                 raise InputError(
                     f"The speaker {speaker} is in both {group_of[speaker]} "
                     f"and {name}, so a fold would train on a voice that it "
-                    "tests: mend the table, or make folds by speaker."
+                    "tests: fix the table, or make folds by speaker."
                 )
 
 

@@ -1,14 +1,14 @@
-"""Groups of speakers inside a training part."""
+"""Groups of speakers within a training part."""
 
 from collections import Counter
 
 
 def speaker_groups(manifest, ids, most=5):
-    """Cuts utterances into groups that share no speaker.
+    """Split utterances into groups that share no speaker.
 
-    Speakers are dealt out from the one with the most utterances on, each to
-    the smallest group. The utterances of a single speaker are dealt out class
-    by class instead.
+    Speakers are assigned in descending order of their number of utterances,
+    each to the smallest group. The utterances of a single speaker are
+    distributed class by class instead.
 
     Arguments
     ---------
@@ -17,12 +17,12 @@ def speaker_groups(manifest, ids, most=5):
     ids : iterable of str
         Utterances to group; their order does not matter.
     most : int
-        Most groups.
+        Maximum number of groups.
 
     Returns
     -------
     dict
-        Id to the number of its group, from 0.
+        Maps each id to the number of its group, from 0.
 
     Example
     -------

@@ -1,7 +1,7 @@
 """IEMOCAP as USC ships it: five sessions of two speakers each.
 
-The labels lie in `Session1/dialog/EmoEvaluation/Ses01F_impro01.txt`, one line
-an utterance among the lines of the single raters; the audio lies in
+The labels are in `Session1/dialog/EmoEvaluation/Ses01F_impro01.txt`, one line
+per utterance among the lines of the individual raters; the audio is in
 `Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav`; what is said
 in `Session1/dialog/transcriptions/Ses01F_impro01.txt`.
 """
@@ -41,12 +41,12 @@ RATER_CODES = {
 }
 # Other lines of a transcription name no utterance.
 TEXT_LINE = re.compile(r"(Ses\w+)\s+\[[\d.\s-]+\]\s*:\s*(\S.*)")
-# The letter after "Ses01" is who wore the markers; the last one speaks.
+# The letter after "Ses01" is the person with markers; the last the speaker.
 UTTERANCE = re.compile(r"(Ses0([1-5])[FM]_\w+)_([FM])\d+")
 
 
 def find_iemocap(data_folder):
-    """The folder that holds Session1 to Session5.
+    """Find the folder that contains Session1 to Session5.
 
     Arguments
     ---------
@@ -56,7 +56,7 @@ def find_iemocap(data_folder):
     Returns
     -------
     pathlib.Path or None
-        None where no session's labels are found.
+        None if no session's labels are found.
 
     Example
     -------
@@ -122,7 +122,7 @@ def _text_lines(file):
 
 
 def read_iemocap_numbers(data_folder):
-    """What IEMOCAP's raters said of every utterance.
+    """Read the ratings of every utterance by IEMOCAP's raters.
 
     Arguments
     ---------
@@ -164,7 +164,7 @@ def _numbers(file):
 
 
 def _mean_ratings(where, line):
-    """An utterance's name and its ratings."""
+    """Parse an utterance's name and its ratings."""
     found = RATINGS.search(line)
     if found is None:
         raise InputError(
@@ -176,7 +176,7 @@ def _mean_ratings(where, line):
 
 
 def _vote(where, line):
-    """The label codes that a rater gave."""
+    """Parse the label codes that a rater gave."""
     given = line.split(":", 1)[1].split("(", 1)[0].split(";")
     given = [label.strip() for label in given if label.strip()]
     unknown = [label for label in given if label.casefold() not in RATER_CODES]
@@ -200,7 +200,7 @@ def _shares(votes):
 
 def _lines(file):
     """Lines of a label file."""
-    # Raters' remarks hold stray bytes, and latin-1 reads every byte.
+    # Raters' remarks contain stray bytes, and latin-1 accepts every byte.
     return file.read_text(encoding="latin-1").split("\n")
 
 
@@ -213,14 +213,14 @@ def _label_lines(file):
         match = LABEL_LINE.match(line)
         if match is None:
             raise InputError(
-                f"{where} is no label line ({line.strip()!r}): copy the file "
-                "again from the release."
+                f"{where} is not a label line ({line.strip()!r}): copy the "
+                "file again from the release."
             )
         yield where, match[1], match[2]
 
 
 def _clip(where, name, label, wavs, data_folder):
-    """Turn a label line into a clip, or say what is wrong with it."""
+    """Turn a label line into a clip, or raise an error."""
     parts = UTTERANCE.fullmatch(name)
     if parts is None:
         raise InputError(
@@ -246,7 +246,7 @@ def _clip(where, name, label, wavs, data_folder):
 
 
 def _with_audio(clips, data_folder, allow_incomplete):
-    """The clips whose audio is there; the others end or warn."""
+    """Select the clips with audio; report the others."""
     present, missing = [], []
     for clip in clips:
         if is_file(data_folder / clip.wav):

@@ -17,12 +17,12 @@ FIELDS = ("wav", "duration", "emotion", "speaker", "session")
 
 
 def build_manifest(clips, durations):
-    """Put clips and their durations in a manifest.
+    """Build a manifest from clips and their durations.
 
     Arguments
     ---------
     clips : iterable of Clip
-        What a reader found.
+        Clips that a reader found.
     durations : iterable of float
         Seconds, in the same order.
 
@@ -54,7 +54,7 @@ def build_manifest(clips, durations):
 
 
 def manifest_text(manifest):
-    """The manifest as it is written.
+    """Serialise a manifest.
 
     Arguments
     ---------
@@ -64,7 +64,7 @@ def manifest_text(manifest):
     Returns
     -------
     str
-        JSON, one field a line.
+        JSON, one field per line.
 
     Example
     -------
@@ -90,14 +90,14 @@ def load_manifest(path):
     Raises
     ------
     InputError
-        If the file is missing or is no manifest.
+        If the file is missing or is not a manifest.
 
     Example
     -------
     >>> load_manifest("/nowhere.json")
     Traceback (most recent call last):
     ...
-    ser_brain.errors.InputError: /nowhere.json is no manifest (...): ...
+    ser_brain.errors.InputError: /nowhere.json is not a manifest (...): ...
     """
     try:
         manifest = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -115,12 +115,12 @@ def load_manifest(path):
 
 def _no_manifest(path, reason):
     return InputError(
-        f"{path} is no manifest ({reason}): prepare the corpus again."
+        f"{path} is not a manifest ({reason}): prepare the corpus again."
     )
 
 
 def manifest_key(manifest):
-    """A key of all that a manifest says.
+    """Compute a key of the content of a manifest.
 
     Arguments
     ---------
@@ -131,8 +131,8 @@ def manifest_key(manifest):
     -------
     str
         64 hexadecimal digits. It depends on ids, audio paths within the data
-        folder, durations and labels; not on the order of the clips nor on
-        where the data folder lies.
+        folder, durations and labels; not on the order of the clips or the
+        location of the data folder.
 
     Example
     -------
@@ -212,7 +212,7 @@ def texts_of(manifest, source):
 
 
 def class_names(classes):
-    """The classes in the order of their indices.
+    """Return the classes in the order of their indices.
 
     Arguments
     ---------
@@ -233,14 +233,14 @@ def class_names(classes):
 
 
 def select_classes(manifest, classes, labels=None):
-    """Keep the clips of some classes, under the names of the classes.
+    """Select the clips of some classes, labelled with the classes.
 
     Arguments
     ---------
     manifest : dict
         The manifest with the corpus's own labels.
     classes : dict
-        `{class: [labels that it joins]}`, as the recipe's yaml has it.
+        `{class: [labels that it joins]}`, as in the recipe's yaml.
     labels : iterable of str, optional
         All labels of the corpus; those in the manifest by default.
 
@@ -279,7 +279,7 @@ def select_classes(manifest, classes, labels=None):
 
 
 def _class_of(classes, labels):
-    """Turn the mapping round, label to class, and check it."""
+    """Invert the mapping to label -> class, and check it."""
     class_of = {}
     for name, joined in classes.items():
         if not isinstance(joined, (list, tuple)):

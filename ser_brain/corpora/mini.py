@@ -1,4 +1,4 @@
-"""The embedded mini corpus, unpacked into a real corpus's layout.
+"""The embedded mini corpus, unpacked in a real corpus's layout.
 
 Real voices with prosody changed by a vocoder: see the README of
 ``ser_brain/assets/mini_corpus``. It checks pipelines and measures nothing.
@@ -23,7 +23,7 @@ from ser_brain.assets import folder
 from ser_brain.errors import InputError
 
 MARKER = "MINI_CORPUS.txt"
-# Raised when the same clips are laid out otherwise: old copies are replaced.
+# Incremented when the layout of the clips changes: old copies are replaced.
 LAYOUT_VERSION = 2
 RATE = 16000
 
@@ -74,8 +74,8 @@ ser_brain/assets/mini_corpus.
 def unpack_mini(layout, target=None):
     """Unpack the mini corpus, once, in the layout of a real corpus.
 
-    A current copy is left as it is, an older one is replaced. The target
-    appears whole or not at all, also when several processes unpack at once.
+    An up-to-date copy is kept, an older one is replaced. The target appears
+    completely or not at all, even if several processes unpack at once.
 
     Arguments
     ---------
@@ -84,7 +84,7 @@ def unpack_mini(layout, target=None):
         of the happy ones labelled excited) or "SAVEE" (4 speakers, the 4
         emotions that it shares with IEMOCAP, 100 clips at 44.1 kHz).
     target : str or pathlib.Path, optional
-        The folder to make. Default: `default_target`.
+        The folder to create. Default: `default_target`.
 
     Returns
     -------
@@ -124,7 +124,7 @@ def unpack_mini(layout, target=None):
 
 
 def default_target(layout):
-    """Where the mini corpus goes when nobody says where.
+    """Default folder of the mini corpus.
 
     Arguments
     ---------
@@ -167,7 +167,7 @@ def default_target(layout):
 def is_mini(data_folder):
     """Whether a data folder is the mini corpus, whatever its layout.
 
-    Every figure computed on such a folder must carry the name "mini".
+    Every figure computed on such a folder must be labelled "mini".
 
     Arguments
     ---------
@@ -187,7 +187,7 @@ def is_mini(data_folder):
 
 
 def _writer(layout):
-    """The function that writes a layout."""
+    """Return the function that writes a layout."""
     if layout.lower() not in LAYOUTS:
         raise InputError(
             f"The mini corpus has no layout {layout!r}: choose IEMOCAP or "
@@ -238,7 +238,7 @@ def _load_clips():
 
 
 def _read_audio(clip):
-    """Samples of one embedded clip, int16, shape (samples,)."""
+    """Read the samples of one embedded clip, int16, shape (samples,)."""
     path = Path(folder("mini_corpus")) / "audio" / f"{clip['id']}.flac"
     try:
         return sf.read(path, dtype="int16")[0]
@@ -251,7 +251,7 @@ def _read_audio(clip):
 
 def _write_wav(path, samples, rate):
     """Write 16-bit mono WAV."""
-    # Through memory, so that a full disk is told as the OSError that it is.
+    # Through memory, so that a full disk is reported as an OSError.
     wav = io.BytesIO()
     sf.write(wav, samples, rate, "PCM_16", format="WAV")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -259,10 +259,10 @@ def _write_wav(path, samples, rate):
 
 
 def _write_iemocap(clips, root):
-    """Five sessions of five dialogues in which two speakers take turns."""
+    """Write five sessions of five dialogues between two speakers."""
     for session in range(1, 6):
         turns = [clip for clip in clips if clip["session"] == session]
-        # In the index the classes lie in blocks; dialogues mix them.
+        # In the index the classes are in blocks; dialogues mix them.
         random.Random(session).shuffle(turns)
         for place, dialogue in enumerate(IEMOCAP_DIALOGUES):
             _write_dialogue(
@@ -315,7 +315,7 @@ def _label_block(clip, name, start, end):
 
 
 def _write_savee(clips, root):
-    """The male speakers of sessions 1 to 4, as SAVEE's four are male."""
+    """Write the male speakers of sessions 1 to 4, as SAVEE's four are male."""
     males = [clip for clip in clips if clip["sex"] == "M"]
     for session, speaker in enumerate(SAVEE_SPEAKERS, 1):
         spoken = Counter()

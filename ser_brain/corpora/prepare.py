@@ -1,6 +1,6 @@
-"""From a folder of audio to a checked manifest, once.
+"""Prepare a checked manifest from a folder of audio, once.
 
-The labels are read every time, for that is quick. The audio is decoded only
+The labels are read every time, because that is fast. The audio is decoded only
 where something changed since the manifest was written: a sibling file keeps
 the fingerprint (names, sizes, times) of all that was read.
 """
@@ -44,14 +44,14 @@ def prepare(
     corpus : str or Corpus
         "IEMOCAP" or "SAVEE".
     data_folder : str, pathlib.Path or None
-        The folder of the corpus, which `{data_root}` stands for; None takes
-        the one that the environment names.
+        The folder of the corpus, for which `{data_root}` stands; None takes
+        the one given by the environment variable.
     manifest_path : str or pathlib.Path
-        The JSON file to write. A current one is read and kept.
+        The JSON file to write. An up-to-date one is read and kept.
     allow_incomplete : bool
-        Warn, where counts differ or audio is missing, and go on.
+        Only warn if counts differ or audio is missing.
     check_counts : bool
-        Compare the number of clips with the published one.
+        Whether to compare the number of clips with the published one.
     workers : int, optional
         Threads that check the audio.
     progress : bool
@@ -73,7 +73,7 @@ def prepare(
     >>> prepare("SAVEE", "/nowhere", "savee.json")
     Traceback (most recent call last):
     ...
-    ser_brain.errors.InputError: /nowhere, named by data_folder, is no ...
+    ser_brain.errors.InputError: /nowhere, named by data_folder, is not ...
     """
     corpus = get_corpus(corpus)
     root = find_data_folder(corpus, data_folder)
@@ -156,7 +156,7 @@ def _write(reading, root, manifest_path, reader, workers, progress):
     paths = [root / clip.wav for clip in reading.clips]
     durations = check_audio_files(paths, workers, progress)
     manifest = build_manifest(reading.clips, durations)
-    # The fingerprint goes last: without it the manifest counts as stale.
+    # The fingerprint is written last: without it the manifest is stale.
     write_atomically(manifest_path, manifest_text(manifest))
     stamp = {"read": fingerprint, "manifest": manifest_key(manifest)}
     write_atomically(memory, json.dumps(stamp) + "\n")
@@ -176,7 +176,7 @@ def _fingerprint(reading, root, reader):
 
 
 def _is_current(manifest_path, memory, fingerprint):
-    """Does the manifest there tell of these very files, unedited?"""
+    """Whether the manifest describes exactly these files, unchanged."""
     if not (manifest_path.is_file() and memory.is_file()):
         return False
     try:

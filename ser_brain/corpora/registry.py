@@ -1,4 +1,4 @@
-"""The corpora that can be read by name, and where their folders are."""
+"""Corpora that can be read by name, and the location of their folders."""
 
 import os
 from pathlib import Path
@@ -12,22 +12,22 @@ CORPORA = {corpus.name: corpus for corpus in (IEMOCAP, SAVEE)}
 
 
 def get_corpus(corpus):
-    """The corpus of that name.
+    """Return the corpus of that name.
 
     Arguments
     ---------
     corpus : str or Corpus
-        "IEMOCAP" or "SAVEE"; a `Corpus` is given back as it is.
+        "IEMOCAP" or "SAVEE"; a `Corpus` is returned unchanged.
 
     Returns
     -------
     Corpus
-        What is known of it.
+        The description of the corpus.
 
     Raises
     ------
     InputError
-        For a name that is not known.
+        If the name is unknown.
 
     Example
     -------
@@ -45,19 +45,19 @@ def get_corpus(corpus):
 
 
 def find_data_folder(corpus, data_folder=None):
-    """Where the user says that a corpus is.
+    """Find the folder that the user has named for a corpus.
 
     Arguments
     ---------
     corpus : str or Corpus
         The corpus.
     data_folder : str or pathlib.Path, optional
-        The user's own argument, which comes before the environment.
+        The user's own argument, which takes precedence over the environment.
 
     Returns
     -------
     pathlib.Path or None
-        The folder, or None where neither names one.
+        The folder, or None if neither names one.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def find_data_folder(corpus, data_folder=None):
     >>> find_data_folder("SAVEE", "/nowhere")
     Traceback (most recent call last):
     ...
-    ser_brain.errors.InputError: /nowhere, named by data_folder, is no ...
+    ser_brain.errors.InputError: /nowhere, named by data_folder, is not ...
     """
     corpus = get_corpus(corpus)
     named_by = "data_folder" if data_folder else corpus.environment
@@ -79,7 +79,7 @@ def find_data_folder(corpus, data_folder=None):
     folder = Path(folder).expanduser()
     if not folder.is_dir():
         raise InputError(
-            f"{folder}, named by {named_by}, is no folder: give the folder "
+            f"{folder}, named by {named_by}, is not a folder: give the folder "
             f"of {corpus.name}."
         )
     return folder
@@ -93,7 +93,7 @@ def read_corpus(corpus, data_folder, allow_incomplete=False):
     corpus : str or Corpus
         The corpus.
     data_folder : str, pathlib.Path or None
-        Its folder; None takes the one that the environment names.
+        Its folder; None takes the one given by the environment variable.
     allow_incomplete : bool
         Skip labelled utterances that have no audio, with a warning.
 
@@ -105,7 +105,7 @@ def read_corpus(corpus, data_folder, allow_incomplete=False):
     Raises
     ------
     InputError
-        If the folder does not exist, is empty or is another corpus, or the
+        If the folder does not exist, is empty or holds another corpus, or the
         corpus itself is damaged.
 
     Example
@@ -113,7 +113,7 @@ def read_corpus(corpus, data_folder, allow_incomplete=False):
     >>> read_corpus("IEMOCAP", "/nowhere")
     Traceback (most recent call last):
     ...
-    ser_brain.errors.InputError: /nowhere, named by data_folder, is no ...
+    ser_brain.errors.InputError: /nowhere, named by data_folder, is not ...
     """
     corpus = get_corpus(corpus)
     folder = find_data_folder(corpus, data_folder)
@@ -128,7 +128,7 @@ def read_corpus(corpus, data_folder, allow_incomplete=False):
 
 
 def _not_here(corpus, folder):
-    """Say what the folder is, as it is not the corpus."""
+    """Explain why the folder is not that of the corpus."""
     have = f"to have {corpus.name}, ask {corpus.source}"
     if not any(folder.iterdir()):
         return f"{folder} is empty: copy {corpus.name} there; {have}."

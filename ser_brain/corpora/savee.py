@@ -1,6 +1,6 @@
 """SAVEE: four speakers, seven emotions, the emotion in the file's name.
 
-Three layouts are met: the official `AudioData/DC/a01.wav`, the repackaged
+Three layouts exist: the official `AudioData/DC/a01.wav`, the repackaged
 `ALL/DC_a01.wav`, and either of them without its outer folder. The four
 speakers read the same sentences (`savee_sentences.yaml`).
 """
@@ -31,7 +31,7 @@ CLIP_NAME = re.compile(r"(DC|JE|JK|KL)_([a-z]+)(\d+)")
 
 
 def find_savee(data_folder):
-    """The folder that holds SAVEE's audio.
+    """Find the folder that contains SAVEE's audio.
 
     Arguments
     ---------
@@ -42,7 +42,7 @@ def find_savee(data_folder):
     Returns
     -------
     pathlib.Path or None
-        None where no clip of SAVEE is found.
+        None if no clip of SAVEE is found.
 
     Example
     -------
@@ -62,20 +62,20 @@ def read_savee(data_folder, allow_incomplete=False):
     Arguments
     ---------
     data_folder : pathlib.Path
-        As `find_savee` takes it.
+        As for `find_savee`.
     allow_incomplete : bool
-        Nothing is missing to this reader: labels and audio are one file.
+        Ignored: labels and audio are one file, so nothing can be missing.
 
     Returns
     -------
     Reading
-        Clips named as in the flat layout ("DC_a01"), whichever is read.
+        Clips named as in the flat layout ("DC_a01"), whichever layout is read.
 
     Raises
     ------
     InputError
-        An audio file that is not named as SAVEE names them, or a clip that
-        is there twice.
+        An audio file without a valid name of SAVEE, or a clip that exists
+        twice.
     """
     clips, texts = {}, []
     for name, path in _audio(find_savee(data_folder)):

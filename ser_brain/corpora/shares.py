@@ -1,8 +1,8 @@
-"""A share of a training part, drawn so that smaller shares lie in larger.
+"""Shares of a training part, each contained in the larger ones.
 
-The paper halves the training data at random, again and again (Chen and
-Rudnicky, Table 4). What is drawn depends on the clips and on a seed of the
-data alone, so that every procedure and every run sees the same halves.
+The paper repeatedly halves the training data at random (Chen and Rudnicky,
+Table 4). The draw depends only on the clips and on a seed of the data, so that
+every procedure and every run uses the same halves.
 """
 
 import numpy as np
@@ -11,12 +11,12 @@ from ser_brain.errors import InputError
 
 
 def training_share(manifest, ids, share, seed=0):
-    """Draws a share of a training part, stratified by class and speaker.
+    """Draw a share of a training part, stratified by class and speaker.
 
     All clips are put into one random order in which the classes, and the
     speakers within a class, are spread evenly; a share is the beginning of
     that order. The shares of one seed are therefore nested, and the class
-    frequencies stay as they are up to a clip.
+    frequencies are preserved to within one clip.
 
     Arguments
     ---------
@@ -25,7 +25,7 @@ def training_share(manifest, ids, share, seed=0):
     ids : iterable of str
         The training part; its order does not matter.
     share : float
-        Part of the clips to keep, in (0, 1].
+        Fraction of the clips to keep, in (0, 1].
     seed : int
         Another seed draws other clips.
 
@@ -37,7 +37,8 @@ def training_share(manifest, ids, share, seed=0):
     Raises
     ------
     InputError
-        If the share is no share, or too small to hold a clip of each class.
+        If the share is not in (0, 1], or too small to hold a clip of each
+        class.
 
     Example
     -------
@@ -76,7 +77,7 @@ def training_share(manifest, ids, share, seed=0):
 
 
 def hours(manifest, ids):
-    """Audio of some clips, in hours.
+    """Total duration of some clips, in hours.
 
     Example
     -------
@@ -95,10 +96,10 @@ def _groups(ids, name_of):
 
 
 def _interleave(groups, rng, shuffled=True):
-    """One order in which each group is spread evenly.
+    """Return one order in which each group is spread evenly.
 
-    The n clips of a group take the places (i + u) / n of the unit interval,
-    u random: any beginning of the order holds its share of each group.
+    The n clips of a group are placed at (i + u) / n in the unit interval, u
+    random: any beginning of the order holds its share of each group.
     """
     placed = []
     for members in groups.values():

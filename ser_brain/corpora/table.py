@@ -25,7 +25,7 @@ DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table: where it stands, its id if given, its values.
+    """One line of a table: its position, its id if given, its values.
 
     ``record`` has all columns, as they stand there.
     """
@@ -37,7 +37,7 @@ class Row:
 
 
 class RepeatedKey(Exception):
-    """A JSON object names something twice."""
+    """A JSON object has a repeated key."""
 
 
 def read_table(table):
@@ -53,7 +53,7 @@ def read_table(table):
     Reading
         Clips with audio paths relative to the table's folder. Without a
         session column the speaker is the session. Ids are the names of the
-        files, with as much of their paths as makes them unique.
+        files, with as much of their paths as needed to make them unique.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def _ids(rows, wavs):
 
 
 def unique_names(paths):
-    """Name files by their stems, or by more of their paths if need be.
+    """Name files by their stems, or by more of their paths if necessary.
 
     Arguments
     ---------
@@ -147,7 +147,7 @@ def unique_names(paths):
     -------
     list of str
         Distinct names: all stems, or all paths without suffix with "_" for
-        "/", or all paths as they are.
+        "/", or all paths unchanged.
 
     Example
     -------
@@ -168,7 +168,7 @@ def unique_names(paths):
 
 
 def _read_rows(table):
-    """Read the table's lines, as strings, whichever its form."""
+    """Read the table's lines as strings, in either format."""
     readers = {".csv": _csv_rows, ".json": _json_rows}
     if not table.is_file():
         raise InputError(f"{table} does not exist: give a .csv or .json file.")
@@ -177,7 +177,7 @@ def _read_rows(table):
             f"{table} is neither .csv nor .json: save it as one of these."
         )
     try:
-        # Spreadsheets write a byte-order mark, which utf-8-sig takes off.
+        # Spreadsheets write a byte-order mark, which utf-8-sig removes.
         text = table.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
@@ -187,7 +187,7 @@ def _read_rows(table):
 
 
 def _csv_rows(table, text):
-    """Rows of a CSV text, told by line number."""
+    """Rows of a CSV text, identified by line number."""
     reader = csv.DictReader(io.StringIO(text), skipinitialspace=True)
     try:
         names = [name.strip() for name in reader.fieldnames or ()]
@@ -202,7 +202,7 @@ def _csv_rows(table, text):
 
 
 def _check_columns(table, names):
-    """The first line names what is needed, with commas between."""
+    """Check that the first line names the columns, separated by commas."""
     lacking = [name for name in NEEDED if name not in names]
     if not lacking:
         return
@@ -233,7 +233,7 @@ def _csv_records(table, reader):
 
 
 def _json_rows(table, text):
-    """Rows of a JSON text, told by id or position."""
+    """Rows of a JSON text, identified by id or position."""
     try:
         data = json.loads(text, object_pairs_hook=_without_repeats)
     except RepeatedKey as error:
@@ -247,8 +247,8 @@ def _json_rows(table, text):
         ) from error
     except json.JSONDecodeError as error:
         raise InputError(
-            f"{table}, line {error.lineno}, is not JSON ({error.msg}): mend "
-            "it there."
+            f"{table}, line {error.lineno}, is not JSON ({error.msg}): fix "
+            "that line."
         ) from error
     if isinstance(data, dict):
         named = [(f"{table}, clip {id!r},", id, v) for id, v in data.items()]
@@ -261,7 +261,7 @@ def _json_rows(table, text):
     for where, _, record in named:
         if not isinstance(record, dict):
             raise InputError(
-                f"{where} is no object with {', '.join(NEEDED)}: write a "
+                f"{where} is not an object with {', '.join(NEEDED)}: write a "
                 "list of such objects, or {id: object}."
             )
     return [
@@ -270,7 +270,7 @@ def _json_rows(table, text):
 
 
 def _without_repeats(pairs):
-    """JSON itself would keep the last of two clips with one id."""
+    """Refuse repeated keys, of which JSON would keep the last."""
     record = {}
     for key, value in pairs:
         if key in record:
@@ -289,7 +289,7 @@ def _strings(record):
 
 
 def _check_rows(rows, folder):
-    """End on the first row that lacks, repeats or misnames something."""
+    """Refuse the first row that lacks, repeats or misnames something."""
     folds_given = any(row.values["fold"] for row in rows)
     needed = (*NEEDED, "fold") if folds_given else NEEDED
     first_row = {}
@@ -302,7 +302,7 @@ def _check_rows(rows, folder):
         if not is_file(path):
             raise InputError(
                 f"{row.where} names {str(path)[:300]}, which does not exist: "
-                "mend the path; relative ones start at the table's folder."
+                "fix the path; relative ones start at the table's folder."
             )
         other = first_row.setdefault(path.resolve(), row)
         if other is not row:
@@ -313,7 +313,7 @@ def _check_rows(rows, folder):
 
 
 def _check_printable(row):
-    """No value can move the cursor of a terminal, or end a line."""
+    """Refuse values that could control a terminal, or end a line."""
     for name, value in {"id": row.id or "", **row.values}.items():
         bad = [each for each in value if not each.isprintable()]
         if bad:
@@ -324,7 +324,7 @@ def _check_printable(row):
 
 
 def _relative(path, folder):
-    """The path from the folder, so that a manifest names no machine."""
+    """The path relative to the folder, so that a manifest is portable."""
     if not os.path.isabs(path):
         return Path(path).as_posix()
     if Path(path).is_relative_to(folder.absolute()):
@@ -335,7 +335,7 @@ def _relative(path, folder):
 
 
 def _clip(id, wav, row):
-    """One row as a clip."""
+    """Turn a row into a clip."""
     values = row.values
     return Clip(
         id=id,

@@ -1,22 +1,22 @@
-"""Cross-validation of a table that comes with no protocol, and its doubts."""
+"""Cross-validation folds of a table without a protocol, and warnings."""
 
 from ser_brain.corpora.folds import ALL, folds
 from ser_brain.corpora.groups import speaker_groups
 from ser_brain.errors import InputError
 
-# Up to so many speakers are left out one by one, more of them in groups.
+# Up to this many speakers are left out one by one, more of them in groups.
 MOST_SPEAKERS = 10
 GROUPS = 5
-# Fewer clips of a class than this tell little about it.
+# A recall from fewer clips of a class than this is unreliable.
 FEW_CLIPS = 10
 
 
 def with_folds(manifest):
-    """Give every clip of a manifest the fold that tests it.
+    """Assign every clip of a manifest to the fold that tests it.
 
-    Folds are those of the table if it has any. Else each of 2 to 10 speakers
-    is a fold, more speakers are dealt out to 5 folds, and the clips of a
-    single speaker are dealt out class by class.
+    The table's own folds are used if it has any. Else each of 2 to 10 speakers
+    is a fold, more speakers are distributed over 5 folds, and the clips of a
+    single speaker are distributed class by class.
 
     Arguments
     ---------
@@ -33,7 +33,7 @@ def with_folds(manifest):
     Raises
     ------
     InputError
-        If the table's own folds are fewer than two, or share a speaker.
+        If the table has fewer than two folds, or two that share a speaker.
 
     Example
     -------
@@ -65,7 +65,7 @@ def with_folds(manifest):
 
 
 def as_speakers(manifest):
-    """Let the folds of a single speaker pass for speakers.
+    """Treat the folds of a single speaker as speakers.
 
     Every later step then works as it does for several speakers.
 
@@ -77,7 +77,7 @@ def as_speakers(manifest):
     Returns
     -------
     dict
-        The manifest itself where it has several speakers.
+        The manifest itself if it has several speakers.
 
     Example
     -------
@@ -98,12 +98,12 @@ def speakers_of(manifest):
 
 
 def _fold_name(name):
-    """A fold's name, unless it is that of the fold of all clips."""
+    """The fold's name, changed if it is that of the fold of all clips."""
     return f"{name}_" if name == ALL else name
 
 
 def validated_classes(manifest):
-    """Classes that every fold can both learn and test.
+    """Return the classes that can be both learned and tested.
 
     Arguments
     ---------
@@ -152,7 +152,7 @@ def validated_classes(manifest):
 
 
 def doubts(manifest, digests=None):
-    """What makes the score of a cross-validation doubtful.
+    """List what makes the score of a cross-validation doubtful.
 
     Arguments
     ---------
@@ -186,7 +186,7 @@ def doubts(manifest, digests=None):
 
 
 def class_doubts(manifest):
-    """What is doubtful about the classes themselves, whatever the folds.
+    """List what is doubtful about the classes themselves, whatever the folds.
 
     Arguments
     ---------
@@ -208,7 +208,7 @@ def class_doubts(manifest):
 
 
 def _look_alikes(manifest):
-    """Classes that a reader would take for one."""
+    """Classes that a reader would take for the same."""
     alike = {}
     for name in sorted({item["emotion"] for item in manifest.values()}):
         alike.setdefault("".join(name.split()).casefold(), []).append(name)
@@ -222,7 +222,7 @@ def _look_alikes(manifest):
 
 
 def _thin_classes(manifest):
-    """Classes of few clips."""
+    """Classes with few clips."""
     few = [
         f"{name!r} has {len(items)}"
         for name, items in _by_class(manifest).items()
@@ -244,7 +244,7 @@ def _by_class(manifest):
 
 
 def _lone_classes(manifest):
-    """Classes of one speaker or fold among several."""
+    """Classes that only one speaker or fold has."""
     several = len(speakers_of(manifest)) > 1
     for name, items in _by_class(manifest).items():
         speakers = {item["speaker"] for item in items}

@@ -1,1 +1,1 @@
-"""Manifest to batches on the device."""
+"""From a manifest to batches on the device."""

@@ -12,21 +12,21 @@ from ser_brain.corpora.audio import BLOCK, LOWEST_RATE, blocks, cut_short
 from ser_brain.errors import InputError
 
 SAMPLE_RATE = 16000
-# What turns a file into samples; part of the key of all that is kept of them.
+# The resampler, which is part of the key of all cached results.
 RESAMPLER = "soxr HQ"
-# A speed is played by resampling to so many samples.
+# A speed change is resampling to this rate.
 STEPS = 100
-# What soundfile raises: a stream of unknown length is a ValueError to it, a
-# file without a header a TypeError.
+# Errors of soundfile: ValueError for a stream of unknown length, TypeError for
+# a file without a header.
 UNREADABLE = (soundfile.LibsndfileError, OSError, RuntimeError)
 UNREADABLE += (ValueError, TypeError)
-SMALL_BLOCK = 1024  # samples; what is before a fault is read in such blocks
+SMALL_BLOCK = 1024  # samples; blocks in which the part before a fault is read
 
 logger = logging.getLogger(__name__)
 
 
 def sample_count(seconds):
-    """Samples at 16 kHz of so many seconds, rounded down.
+    """Number of samples at 16 kHz for a duration, rounded down.
 
     Example
     -------
@@ -37,11 +37,11 @@ def sample_count(seconds):
 
 
 def resampled(signal, rate, new_rate):
-    """A waveform at another rate.
+    """Resample a waveform to another rate.
 
-    By soxr, whose memory does not depend on the two rates. torchaudio's
-    kernel grows with rate / gcd(rate, new_rate): a second at 47 981 Hz takes
-    10 GB there.
+    It uses soxr, whose memory does not depend on the two rates. torchaudio's
+    kernel grows with rate / gcd(rate, new_rate): one second at 47 981 Hz would
+    take 10 GB.
 
     Arguments
     ---------
@@ -69,7 +69,7 @@ def resampled(signal, rate, new_rate):
 
 
 def resampled_count(samples, rate, new_rate=SAMPLE_RATE):
-    """Samples that a waveform will have at another rate.
+    """Number of samples of a waveform at another rate.
 
     Example
     -------
@@ -80,7 +80,7 @@ def resampled_count(samples, rate, new_rate=SAMPLE_RATE):
 
 
 def played(signal, speed):
-    """A waveform played at another speed, its pitch with it.
+    """Play a waveform at another speed, which also changes its pitch.
 
     Arguments
     ---------
@@ -110,7 +110,7 @@ def played(signal, speed):
 
 
 def check_rate(path, rate):
-    """Refuses a rate at which there is no speech.
+    """Refuse a sample rate too low for speech.
 
     Raises
     ------
@@ -133,10 +133,10 @@ def check_rate(path, rate):
 
 
 def read_audio(path, sample_rate=SAMPLE_RATE):
-    """Reads a file of any rate and channel count.
+    """Read a file of any sample rate and number of channels.
 
-    Of a file that is cut short, what is there is read, with a warning that
-    names both lengths.
+    A truncated file is read as far as possible, with a warning that names both
+    lengths.
 
     Arguments
     ---------
@@ -154,8 +154,8 @@ def read_audio(path, sample_rate=SAMPLE_RATE):
     Raises
     ------
     InputError
-        If the file is missing, empty or no audio, or its rate is below
-        1000 Hz.
+        If the file is missing, empty or not audio, or its rate is below 1000
+        Hz.
 
     Example
     -------
@@ -188,15 +188,14 @@ def read_audio(path, sample_rate=SAMPLE_RATE):
 
 
 def decoded(file, longest=math.inf):
-    """The mean over channels of all that can be decoded.
+    """Decode as much as possible, and return the mean over channels.
 
     Arguments
     ---------
     file : soundfile.SoundFile
         Open for reading, at its beginning.
     longest : float
-        Samples of a channel; of a longer file no more than another block is
-        read.
+        Samples per channel; of a longer file at most one more block is read.
 
     Returns
     -------
@@ -211,7 +210,7 @@ def decoded(file, longest=math.inf):
     try:
         return _mono(file, max(1, BLOCK // file.channels), longest)
     except soundfile.LibsndfileError:
-        # A cut FLAC ends in an error, and the block that met it is lost.
+        # A cut FLAC ends in an error, and the block with the error is lost.
         # libsndfile cannot always go back in one: it is opened again.
         source = file.name
         if hasattr(source, "seek"):

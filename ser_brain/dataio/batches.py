@@ -1,4 +1,4 @@
-"""Which utterances an update sees: a pure function of the seed."""
+"""The utterances of each update: a pure function of the seed."""
 
 import contextlib
 import random
@@ -11,7 +11,7 @@ from ser_brain.errors import InputError
 
 
 def seeded(*numbers):
-    """A CPU generator that depends on all the numbers, and on nothing else.
+    """Return a CPU generator seeded by all the numbers.
 
     Example
     -------
@@ -25,7 +25,7 @@ def seeded(*numbers):
 
 
 def mixed_seed(*numbers):
-    """One 63-bit seed out of several integers (FNV-1a over their words).
+    """Combine several integers into one 63-bit seed (FNV-1a on their words).
 
     Example
     -------
@@ -43,15 +43,14 @@ def mixed_seed(*numbers):
 
 @contextlib.contextmanager
 def global_seed(seed):
-    """Seeds the global CPU generators for a block, and restores them.
+    """Seed the global CPU generators for a block, then restore them.
 
-    For code that takes no generator: those of Python, NumPy and torch are
-    seeded.
+    For code that takes no generator: Python, NumPy and torch are seeded.
 
     Arguments
     ---------
     seed : int
-        In [0, 2**32), as NumPy needs it.
+        In [0, 2**32), as NumPy requires.
 
     Example
     -------
@@ -74,12 +73,12 @@ def global_seed(seed):
 
 
 def data_parallel():
-    """Rank of this process and number of data-parallel processes.
+    """Return this process's rank and the number of data-parallel processes.
 
     Returns
     -------
     tuple of int
-        ``(0, 1)`` where there is but one.
+        ``(0, 1)`` if there is only one.
 
     Example
     -------
@@ -93,45 +92,46 @@ def data_parallel():
 
 
 class UpdateSampler(Sampler):
-    """Yields one batch of utterance indices for each update.
+    """Yield one batch of utterance indices per update.
 
     A pass goes over all utterances once, in a new order. Without buckets it
-    is a random permutation; with them utterances of like length stay
-    together (sorted by length, cut into buckets, shuffled inside each), and
-    the batches come in random order. What is left at the end of a pass is
-    dropped, as the released code drops it.
+    is a random permutation; with them utterances of similar length stay
+    together (sorted by length, split into buckets, shuffled within each), and
+    the batches come in random order. Utterances left over at the end of a pass
+    are dropped, as in the released code.
 
-    An epoch is a pass, or, when the stage is counted in updates, so many of
-    them. Epoch ``e`` yields the same batches whatever was run before.
+    An epoch is a pass or, if the length of the stage is given in updates,
+    ``updates_per_epoch`` of them. Epoch ``e`` yields the same batches whatever
+    was run before.
 
     Arguments
     ---------
     durations : list of float
-        Seconds of each utterance as it will be used, after the crop.
+        Seconds of each utterance as used, after the crop.
     batch_size : int, optional
-        Utterances in a batch.
+        Utterances per batch.
     batch_seconds : float, optional
         Seconds of audio after which a batch is closed, instead of a size.
     buckets : int
-        Length buckets; 1 for none.
+        Number of length buckets; 1 for none.
     updates : int, optional
-        Updates of the whole stage, cut into epochs of
+        Updates in the whole stage, divided into epochs of
         ``updates_per_epoch``; by default an epoch is one pass.
     updates_per_epoch : int, optional
-        Updates in an epoch; needed with ``updates``.
+        Updates per epoch; needed with ``updates``.
     seed : int
         Seed of the order.
     rank, world : int
         Data-parallel rank and number of ranks: each takes every ``world``-th
-        utterance of a batch, so that the batch stays the unit of the update.
-        A rank for which there is none is lent the first one.
+        utterance of a batch, so that an update always sees one batch. A rank
+        for which there is none is lent the first one.
     setting : str
-        What the batch's size is called in the yaml, for the error.
+        Name of the batch size in the yaml, for the error message.
 
     Raises
     ------
     InputError
-        If not even one batch can be filled.
+        If not a single batch can be filled.
 
     Example
     -------
@@ -174,11 +174,11 @@ class UpdateSampler(Sampler):
             )
 
     def set_epoch(self, epoch):
-        """Chooses the epoch, counted from 1, of the next iteration."""
+        """Choose the epoch, counted from 1, of the next iteration."""
         self.epoch = epoch
 
     def one_pass(self, number):
-        """The batches of one pass over the utterances, as index lists."""
+        """Return the batches of one pass over the utterances as index lists."""
         generator = seeded(self.seed, number)
         if self.buckets > 1:
             order = torch.argsort(self.durations, stable=True)
@@ -196,7 +196,7 @@ class UpdateSampler(Sampler):
         return batches
 
     def _cut(self, order):
-        """Closes a batch at its size, or once it holds its seconds."""
+        """Close a batch at its size, or once it holds its seconds."""
         batches, batch, seconds = [], [], 0.0
         for index in order:
             batch.append(index)
@@ -211,7 +211,7 @@ class UpdateSampler(Sampler):
         return batches
 
     def batches(self):
-        """Batches of this epoch, before they are shared among ranks."""
+        """Yield the batches of this epoch before they are split among ranks."""
         if self._batches[0] != self.epoch:
             self._batches = (self.epoch, self._epoch_batches())
         return self._batches[1]
@@ -233,7 +233,7 @@ class UpdateSampler(Sampler):
         return chosen
 
     def _pass_at(self, update):
-        """The pass that holds an update; passes may differ in length."""
+        """Find the pass of an update; passes may differ in length."""
         number = 0
         batches = self.one_pass(number)
         while self._starts[number] + len(batches) <= update:

@@ -1,4 +1,4 @@
-"""How much padded audio is computed at once, in the memory there is."""
+"""How much padded audio is computed at once in the available memory."""
 
 import json
 import logging
@@ -15,17 +15,17 @@ from ser_brain.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-# On a CPU small parts are quicker: they hold less padding, and what a layer
-# leaves for the next one stays near the processor.
+# On a CPU small parts are faster: they hold less padding, and the output of a
+# layer stays in the processor's cache for the next one.
 CPU_SECONDS = 15.0
-# Of the first update on a GPU, whose use of memory is measured.
+# For the first update on a GPU, whose memory use is measured.
 PROBE_SECONDS = 20.0
-# Of the free memory: allocation leaves gaps.
+# Fraction of the free memory to use: allocation leaves gaps.
 SHARE = 0.8
 
 
 def padded_seconds(part):
-    """Seconds of audio in a part once it is padded.
+    """Seconds of audio in a part, padding included.
 
     Arguments
     ---------
@@ -38,24 +38,24 @@ def padded_seconds(part):
 
 @register_checkpoint_hooks
 class MicroBatchBudget:
-    """Padded audio in a micro-batch: given, or found from free memory.
+    """Padded audio per micro-batch: given, or found from free memory.
 
-    Part of a checkpoint, so that a resumed run cuts its updates as the
+    It is part of a checkpoint, so that a resumed run splits its updates as the
     killed one did.
 
     Arguments
     ---------
     wanted : float, "auto" or None
-        Seconds. ``auto``: on a GPU the first update is cut small and its use
-        of memory measured, and the next ones fill what is free; on a CPU
-        15 s. None: whole batches.
+        Seconds. ``auto``: on a GPU the first update is split into small parts
+        and its memory use measured, and the next ones fill the free memory; on
+        a CPU 15 s. None: whole batches.
     device : str or torch.device
-        Where it is computed.
+        The device of the computation.
 
     Raises
     ------
     InputError
-        If ``wanted`` is neither above 0 nor one of the two words.
+        If ``wanted`` is neither a number above 0 nor "auto" nor None.
 
     Example
     -------
@@ -79,14 +79,14 @@ class MicroBatchBudget:
         self.seconds = wanted
 
     def halve(self, parts, reason):
-        """After an out-of-memory: half of the largest part.
+        """Halve the size after an out-of-memory error.
 
         Arguments
         ---------
         parts : list of list
             The micro-batches that did not fit.
         reason : str
-            What the allocator said.
+            The allocator's message.
 
         Raises
         ------
@@ -110,24 +110,24 @@ class MicroBatchBudget:
             torch.cuda.empty_cache()
 
     def begin(self):
-        """Before the gradients of an update that is measured."""
+        """Call before the gradients of an update that is measured."""
         if self.measures:
             torch.cuda.reset_peak_memory_stats(self.device)
             self.before = torch.cuda.memory_allocated(self.device)
 
     def observe(self, parts):
-        """After them: what a padded second took."""
+        """Call after them: measure the memory per padded second."""
         if not self.measures:
             return
         after = torch.cuda.memory_allocated(self.device)
-        # From the second part on, the gradients lie there all the time.
+        # From the second part on, the gradients are always in memory.
         base = self.before if len(parts) == 1 else after
         used = torch.cuda.max_memory_allocated(self.device) - base
         self.bytes_a_second = used / max(map(padded_seconds, parts))
         self.gradients = max(after - self.before, 0)
 
     def settle(self):
-        """After the optimizer's first step, whose state stays."""
+        """Call after the optimizer's first step, with its state in memory."""
         if not self.measures:
             return
         free, _ = torch.cuda.mem_get_info(self.device)
@@ -139,12 +139,12 @@ class MicroBatchBudget:
 
     @mark_as_saver
     def save(self, path):
-        """Writes the budget into a checkpoint."""
+        """Write the budget to a checkpoint."""
         found = {"seconds": self.seconds, "measures": self.measures}
         path.write_text(json.dumps(found), encoding="utf-8")
 
     @mark_as_loader
     def load(self, path, end_of_epoch):
-        """Takes the budget of a checkpoint."""
+        """Read the budget from a checkpoint."""
         found = json.loads(path.read_text(encoding="utf-8"))
         self.seconds, self.measures = found["seconds"], found["measures"]

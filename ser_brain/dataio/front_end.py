@@ -1,21 +1,21 @@
-"""The frozen front-end's output, computed once for each utterance.
+"""The frozen front-end's output, computed once per utterance.
 
-What is kept is what an encoder calls its cacheable features, in fp16, at 50
-frames a second. Of wav2vec 2.0 it is the CNN's output after its layer norm:
-before the projection, whose output is half as large again in the base model
-and quickly computed, and before any dropout or mask. Of Whisper it is the
-output of its two convolutions.
+The cache holds what an encoder calls its cacheable features, in fp16, at 50
+frames per second. For wav2vec 2.0 this is the CNN's output after its layer
+norm: before the projection, whose output is 1.5 times as large in the base
+model and fast to compute, and before any dropout or mask. For Whisper it is
+the output of its two convolutions.
 
-**Only what is the same in every epoch is kept: an utterance from its start,
-up to ``max_seconds``.** The first layer of base models normalises over all of
-the time that it is given, as Whisper's spectrogram does, so that a crop of an
-utterance's features is not the features of the crop. Fine-tuning cuts utterances to their start: all of
-them are kept. Adaptation takes random crops: those of longer utterances (8 %
-of IEMOCAP, none of SAVEE) are computed each time. Training therefore computes
-the same with and without a cache, but for fp16's last digit. wav2vec 1.0
-normalises over time in every layer and P1 crops nearly every utterance anew,
-so that nothing of it can be kept; tests take the audio as it is, as a user
-will.
+**Only what is the same in every epoch is cached: an utterance from its start,
+up to ``max_seconds``.** The first layer of base models normalises over the
+whole input, as Whisper's spectrogram does, so a crop of an utterance's
+features differs from the features of the crop. Fine-tuning truncates
+utterances: all of them are cached. Adaptation takes random crops: those of
+longer utterances (8 % of IEMOCAP, none of SAVEE) are computed each time.
+Training therefore gives the same result with and without a cache, except for
+fp16's last digit. wav2vec 1.0 normalises over time in every layer, and P1
+draws a new crop of nearly every utterance in each epoch, so its features
+cannot be cached; tests use the uncached audio, as a user will.
 """
 
 import torch
@@ -26,12 +26,12 @@ MODES = ("off", "memory", "disk")
 
 
 def cache_mode(value):
-    """The mode that a setting names: off, memory or disk.
+    """Return the mode that a setting names: off, memory or disk.
 
     Arguments
     ---------
     value : str, bool or None
-        Yaml reads a bare ``off`` as False.
+        YAML reads a bare ``off`` as False.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def cache_mode(value):
 
 
 def at_speed(name, speed):
-    """The name under which an utterance is kept that is played at a speed.
+    """Key of an utterance that is played at a given speed.
 
     Example
     -------
@@ -64,16 +64,16 @@ def at_speed(name, speed):
 
 @torch.no_grad()
 def encoded(encoder, signal, device):
-    """What is kept of one utterance.
+    """Compute the cached features of one utterance.
 
     Arguments
     ---------
     encoder : ser_brain.lobes.encoder.Encoder
-        On the device, its front-end frozen.
+        The encoder on its device, with a frozen front-end.
     signal : torch.Tensor
         Waveform at 16 kHz, shape (samples,).
     device : str or torch.device
-        Where it is computed, in fp32 whatever the precision of training.
+        The device of the computation, in fp32 whatever the training precision.
 
     Returns
     -------
@@ -104,12 +104,12 @@ def encoded(encoder, signal, device):
 
 
 class MemoryCache:
-    """Keeps features for as long as the process lives.
+    """Cache features for the lifetime of the process.
 
     Arguments
     ---------
     gigabytes : float
-        What is kept at most; further utterances are computed each time.
+        Maximum size; further utterances are computed each time.
 
     Example
     -------
@@ -125,7 +125,7 @@ class MemoryCache:
         self.kept = {}
 
     def __call__(self, name, compute):
-        """Features of an utterance, computed if they are not kept."""
+        """Return features of an utterance, computed if they are not cached."""
         if name in self.kept:
             return self.kept[name]
         features = compute()

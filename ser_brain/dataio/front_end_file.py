@@ -1,10 +1,10 @@
-"""Features on disk: one memory-mapped file for each corpus and model.
+"""Features on disk: one memory-mapped file per corpus and model.
 
 ``<key>.f16`` holds the frames of all utterances one after another, fp16,
-little-endian; ``<key>.json`` beside it says where each begins, and the
-checksum. The latter is written last: without it there is no cache. The key
-names the front-end's weights and the manifest's content, so that all folds,
-seeds and procedures of a plan share the file.
+little-endian; ``<key>.json`` beside it gives the start of each and the
+checksum. It is written last: without it there is no cache. The key is a hash
+of the front-end's weights and the manifest's content, so that all folds, seeds
+and procedures of a plan share the file.
 """
 
 import hashlib
@@ -29,18 +29,18 @@ BLOCK = 1 << 22
 
 
 class FrontEndFile:
-    """Features of a corpus, kept in a folder from run to run.
+    """Features of a corpus, cached in a folder from run to run.
 
     Arguments
     ---------
     folder : str or Path
-        Where the caches of a corpus lie.
+        The folder with the caches of a corpus.
     key : str
         Hash of all that the features depend on.
     dim : int
-        Features of a frame.
+        Number of features per frame.
     setting : str
-        The setting that limits the folder, for what is said.
+        The setting that limits the folder, for messages.
 
     Example
     -------
@@ -64,9 +64,9 @@ class FrontEndFile:
         self.lock_path = self.folder / f"{key}.lock"
 
     def ensure(self, compute, frames, clips, gigabytes):
-        """Computes the file unless a whole one is there.
+        """Compute the file unless a complete one exists.
 
-        Of several processes that ask at once, one computes and the others
+        If several processes need it at once, one computes it and the others
         wait. A damaged file is computed again.
 
         Arguments
@@ -75,17 +75,17 @@ class FrontEndFile:
             Returns an iterable of ids and features, fp16 on the CPU, shape
             (frames, dim).
         frames : int
-            About how many there will be, for the announcement.
+            Approximate number of frames, for the message.
         clips : int
-            How many utterances, for the progress bar.
+            Number of utterances, for the progress bar.
         gigabytes : float
-            Limit on the folder: the caches that were used longest ago are
+            Limit on the folder's size: the least recently used caches are
             removed to stay below it.
 
         Raises
         ------
         InputError
-            If the file alone is over the limit, or the disk is full.
+            If the file alone exceeds the limit, or the disk is full.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with turn(self.lock_path, str(self.path)):
@@ -94,7 +94,7 @@ class FrontEndFile:
                 return
             for name in (self.path, self.index_path):
                 name.unlink(missing_ok=True)
-            # What a killed process left.
+            # A file left by a killed process.
             for partial in self.folder.glob(f".{self.path.stem}.*"):
                 partial.unlink()
             self._make_room(2 * self.dim * frames, gigabytes)
@@ -105,12 +105,12 @@ class FrontEndFile:
             self._write(tqdm(compute(), "features", clips, dynamic_ncols=True))
 
     def open(self):
-        """The cache, to be called as ``MemoryCache`` is."""
+        """Open the cache, which is called like ``MemoryCache``."""
         index = json.loads(self.index_path.read_text(encoding="utf-8"))
         return MappedFeatures(self._mapped(index), index["frames"])
 
     def _is_whole(self):
-        """Whether the file is there, and as it was written."""
+        """Whether the file exists and is unchanged since it was written."""
         if not self.index_path.is_file():
             return False
         try:
@@ -134,7 +134,7 @@ class FrontEndFile:
         return np.memmap(self.path, dtype="<f2", mode="r", shape=shape)
 
     def _make_room(self, size, gigabytes):
-        """Keeps the folder below its limit, and off a full disk."""
+        """Keep the folder below its limit, and check for free disk space."""
         if size > gigabytes * 1e9:
             raise InputError(
                 f"the kept features need {megabytes(size)}, over the "
@@ -151,7 +151,7 @@ class FrontEndFile:
                 f"{oldest.with_suffix('.f16')} is removed: the caches would "
                 f"pass --{self.setting} {gigabytes:g}."
             )
-            # Who has it open keeps it: the name alone goes.
+            # A process that has it open keeps it: only the name is removed.
             oldest.unlink(missing_ok=True)
             oldest.with_suffix(".f16").unlink(missing_ok=True)
             sizes.pop(0)
@@ -164,12 +164,12 @@ class FrontEndFile:
             )
 
     def _or_else(self, mode):
-        """The other way out, where the setting's cache has modes."""
+        """The alternative mode, if the setting's cache has modes."""
         name = self.setting.removesuffix("_gb")
         return f", or give --{name} {mode}" if name.endswith("cache") else ""
 
     def _write(self, utterances):
-        """Frames first, the index when all are there."""
+        """Write the frames first, the index when all are there."""
         digest = hashlib.sha256()
         frames = {}
         with atomic_path(self.path) as beside:
@@ -184,14 +184,14 @@ class FrontEndFile:
 
 
 class MappedFeatures:
-    """Reads utterances out of a memory-mapped file.
+    """Read utterances from a memory-mapped file.
 
     Arguments
     ---------
     features : numpy.ndarray
         All frames, shape (frames, dim).
     frames : dict
-        Frames of each utterance, in the order of the file.
+        Number of frames of each utterance, in the order of the file.
 
     Example
     -------
@@ -210,14 +210,14 @@ class MappedFeatures:
         }
 
     def __call__(self, name, compute):
-        """Features of an utterance; one that is not there is computed."""
+        """Return features of an utterance; a missing one is computed."""
         if name not in self.places:
             return compute()
         return torch.from_numpy(np.array(self.features[self.places[name]]))
 
 
 def checksum(features):
-    """SHA-256 of the frames, read a block at a time."""
+    """SHA-256 of the frames, read block by block."""
     digest = hashlib.sha256()
     rows = max(1, BLOCK // features.shape[1])
     for start in range(0, len(features), rows):
@@ -226,7 +226,7 @@ def checksum(features):
 
 
 def file_size(path):
-    """Bytes of a file, 0 if another process has just removed it."""
+    """Size of a file in bytes, 0 if another process has just removed it."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -234,7 +234,7 @@ def file_size(path):
 
 
 def megabytes(size):
-    """A size for people to read.
+    """A human-readable size.
 
     Example
     -------

@@ -1,4 +1,4 @@
-"""Manifest entries to utterances, utterances to padded batches."""
+"""From manifest entries to utterances, and to padded batches."""
 
 from types import SimpleNamespace
 
@@ -11,12 +11,12 @@ from ser_brain.errors import InputError
 
 
 class CachedReader:
-    """Reads audio files and keeps the first hours of them in memory.
+    """Read audio files and keep the first hours of audio in memory.
 
     Arguments
     ---------
     hours : float
-        Audio kept, in hours (0.23 GB each); 0 keeps nothing.
+        Hours of audio to keep (0.23 GB each); 0 keeps nothing.
 
     Example
     -------
@@ -49,9 +49,9 @@ def utterance_dataset(manifest, ids, data_folder, classes, reader=read_audio):
     ids : sequence of str
         Utterances to use, in this order.
     data_folder : str or Path
-        What ``{data_root}`` stands for in the manifest.
+        The folder for which ``{data_root}`` in the manifest stands.
     classes : list of str
-        Class names; an emotion's index is its place here.
+        Class names; an emotion's index is its position here.
     reader : callable or None
         From path to waveform. None: nothing is decoded, and a signal is
         silence of the utterance's length that takes no memory, for steps that
@@ -61,7 +61,7 @@ def utterance_dataset(manifest, ids, data_folder, classes, reader=read_audio):
     -------
     DynamicItemDataset
         Items: id, signal (samples,), label (int), speaker, duration; and
-        target (float32 tensor) where all entries have one.
+        target (float32 tensor) if all entries have one.
     """
     index = {name: number for number, name in enumerate(classes)}
     entries = {}
@@ -90,7 +90,7 @@ def silence(seconds):
 
 
 def as_list(items):
-    """Collates nothing: crops come first, padding last."""
+    """Return utterances uncollated: they are cropped before padding."""
     return [SimpleNamespace(**item) for item in items]
 
 
@@ -100,19 +100,19 @@ def with_signal(utterance, signal):
 
 
 def random_crop(utterance, samples, generator, grid=1):
-    """A random stretch of an utterance; a shorter one stays whole.
+    """Crop an utterance at random; a shorter one is kept whole.
 
     Arguments
     ---------
     utterance : SimpleNamespace
         Holds ``signal``, shape (samples,).
     samples : int
-        Longest stretch.
+        Maximum length of the crop.
     generator : torch.Generator
         Draws the start.
     grid : int
-        The start is a multiple of so many samples (320: the frame grid, on
-        which pseudo-labels lie).
+        The start is a multiple of this many samples (320: the frame grid of
+        pseudo-labels).
 
     Returns
     -------
@@ -134,7 +134,7 @@ def random_crop(utterance, samples, generator, grid=1):
 
 
 def padded(utterances, device):
-    """One padded batch on the device out of ready utterances.
+    """Pad ready utterances into one batch on the device.
 
     Signals become ``wavs`` (batch, samples) with ``wav_lens`` (relative) and
     ``samples`` (counts). Every other tensor of the utterances is padded along
@@ -166,22 +166,22 @@ def padded(utterances, device):
     pins = torch.device(device).type == "cuda"
     for key, value in batch.items():
         if isinstance(value, torch.Tensor):
-            # Only pinned memory is copied while the GPU goes on computing.
+            # Only pinned memory is copied while the GPU keeps computing.
             value = value.pin_memory() if pins else value
             batch[key] = value.to(device, non_blocking=True)
     return SimpleNamespace(**batch)
 
 
 def micro_batches(utterances, seconds):
-    """Cuts one update's utterances into parts of like length.
+    """Split one update's utterances into parts of similar length.
 
     Arguments
     ---------
     utterances : list of SimpleNamespace
         Ready utterances.
     seconds : float or None
-        Most padded audio in a part; None: one part. A single utterance that
-        is longer is a part of its own.
+        Maximum padded audio per part; None: one part. A single utterance that
+        is longer is its own part.
 
     Returns
     -------

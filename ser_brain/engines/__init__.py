@@ -1,1 +1,1 @@
-"""Where runs are carried out: local processes, Ray, a store of run folders."""
+"""Execution of runs: local processes, Ray, a store of run folders."""

@@ -8,7 +8,7 @@ logger = logging.getLogger(__name__)
 
 # corpus / procedure / scale / fold / seed
 LEVELS = 5
-# Stages that runs of other seeds may share, and in whose folder they lie.
+# Stages that runs of other seeds may share, and the procedure of their folder.
 ADAPTATION = {
     "tapt": [("tapt", "adapted")],
     "ptapt": [
@@ -20,7 +20,7 @@ ADAPTATION = {
 
 
 class Carrier:
-    """Copies a run from the home, and back while it makes progress.
+    """Copy a run from the home, and back to it while the run makes progress.
 
     Arguments
     ---------
@@ -38,7 +38,7 @@ class Carrier:
             self.home.pull(part)
 
     def send_checkpoints(self):
-        """Copies what has changed; an error of the store is only logged."""
+        """Copy what has changed; an error of the store is only logged."""
         try:
             for part in self.stages:
                 self.home.push(part)
@@ -46,7 +46,7 @@ class Carrier:
             logger.warning(f"{self.home.url} was not reached: {error}")
 
     def send_all(self):
-        """Copies everything to the home.
+        """Copy everything to the home.
 
         Raises
         ------
@@ -58,12 +58,12 @@ class Carrier:
 
 
 def fetch_results(run, url):
-    """Copies a finished run from the home: its files and its classifier.
+    """Copy a finished run from the home: its files and its classifier.
 
     Arguments
     ---------
     run, url
-        As :class:`Carrier` takes them.
+        As for :class:`Carrier`.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def fetch_results(run, url):
 
 
 def adaptation_parts(run):
-    """The stages before the classifier, shared ones where they lie.
+    """The stages before the classifier; shared ones in their own folder.
 
     Arguments
     ---------
@@ -108,7 +108,7 @@ def adaptation_parts(run):
 
 
 def classifier_part(run):
-    """The stage that is the run's own."""
+    """The classifier, the stage that no other run shares."""
     return _stage(run.folder, "classifier")
 
 
@@ -126,5 +126,5 @@ def _stage(folder, name):
 
 
 def _place(folder):
-    """A run folder's path below ``results``, alike on all machines."""
+    """A run folder's path below ``results``, the same on all machines."""
     return "/".join(folder.parts[-LEVELS:])

@@ -14,7 +14,7 @@ POLL_SECONDS = 0.2
 
 @dataclass
 class LocalEngine:
-    """Carries out runs on this machine, some at a time.
+    """Execute runs on this machine, several at a time.
 
     Arguments
     ---------
@@ -50,7 +50,7 @@ class LocalEngine:
             )
 
     def environment(self, slot):
-        """Variables of the run in a slot, from 0 to workers - 1."""
+        """Environment variables of the run in a slot (0 to workers - 1)."""
         if self.devices:
             device = self.devices[slot % len(self.devices)]
             return {"CUDA_VISIBLE_DEVICES": device}
@@ -86,14 +86,14 @@ class LocalEngine:
 
 
 def usable_cores():
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count()
 
 
 def visible_devices():
-    """GPUs that a process may see, as CUDA_VISIBLE_DEVICES names them."""
+    """GPUs visible to a process, as CUDA_VISIBLE_DEVICES names them."""
     import torch
 
     named = os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -14,7 +14,7 @@ LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def start(run, environment=None):
-    """Starts a run in a process group of its own.
+    """Start a run in a process group of its own.
 
     Its output is appended to the run's ``process.log``. On Linux the kernel
     kills it when the process that started it dies for any reason; elsewhere
@@ -25,7 +25,7 @@ def start(run, environment=None):
     run : Run
         The run.
     environment : dict, optional
-        Variables besides those of this process.
+        Environment variables in addition to those of this process.
 
     Returns
     -------
@@ -49,11 +49,11 @@ def start(run, environment=None):
 
 
 def _die_with(parent):
-    """What the new process does before it becomes the recipe."""
+    """Return what the new process does before it becomes the recipe."""
 
     def ask():
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        # The parent may have died before it was asked for.
+        # The parent may have died before this was requested.
         if os.getppid() != parent:
             os._exit(1)
 
@@ -61,7 +61,7 @@ def _die_with(parent):
 
 
 def stop(process):
-    """Ends a process and its group, if it still runs."""
+    """End a process and its group, if it is still running."""
     if process.poll() is not None:
         return
     os.killpg(process.pid, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Reaching a Ray cluster, and whether it has room for a run."""
+"""Connection to a Ray cluster, and a check that a run fits on it."""
 
 import logging
 import os
@@ -10,8 +10,8 @@ import threading
 
 from ser_brain.errors import InputError
 
-# Ray itself tries a dead address for minutes and then ends the process that
-# asked, so another process asks first.
+# Ray itself tries a dead address for minutes and then ends the calling
+# process, so another process tries first.
 PROBE = (
     "import sys, ray;"
     "ray.init(sys.argv[1], log_to_driver=False, logging_level='ERROR')"
@@ -20,7 +20,7 @@ CONNECT_SECONDS, PROBE_SECONDS = 5, 60
 
 
 def connect(address):
-    """Connects this process to a Ray cluster.
+    """Connect this process to a Ray cluster.
 
     Arguments
     ---------
@@ -35,9 +35,9 @@ def connect(address):
     Raises
     ------
     InputError
-        If Ray is not installed or the cluster does not answer.
+        If Ray is not installed or the cluster does not respond.
     """
-    # Ray would otherwise tell its makers how it is used.
+    # Ray would otherwise send usage statistics to its developers.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
@@ -56,23 +56,23 @@ def connect(address):
     handler = signal.getsignal(signal.SIGTERM)
     ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     if threading.current_thread() is threading.main_thread():
-        # Ray has put its own there, but the plan knows how to end its runs.
+        # Ray has installed its own handler, but the plan has to end its runs.
         signal.signal(signal.SIGTERM, handler)
     return ray
 
 
 def why_unreachable(address):
-    """What keeps this machine from a Ray cluster; empty where nothing does.
+    """Why this machine cannot reach a Ray cluster; empty if it can.
 
     Arguments
     ---------
     address : str
-        As :func:`connect` takes it.
+        As for :func:`connect`.
 
     Returns
     -------
     str
-        Ray's own reason, or the network's.
+        The reason given by Ray or by the network.
 
     Example
     -------
@@ -104,24 +104,24 @@ def why_unreachable(address):
 
 
 def alive_nodes(ray):
-    """Resources of each machine of the cluster that is alive."""
+    """Resources of each living machine of the cluster."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def check_room(nodes, num_gpus, num_cpus):
-    """Refuses runs that Ray would wait for ever to place.
+    """Refuse runs that Ray could never place.
 
     Arguments
     ---------
     nodes : list of dict
         ``{"CPU": 16.0, "GPU": 1.0, ...}`` of each machine.
     num_gpus, num_cpus : float
-        What a run takes.
+        Resources of one run.
 
     Raises
     ------
     InputError
-        If no machine has as much.
+        If no machine has enough.
 
     Example
     -------

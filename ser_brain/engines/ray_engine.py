@@ -1,9 +1,9 @@
-"""The runs of a plan on the machines of a Ray cluster.
+"""Execute the runs of a plan on the machines of a Ray cluster.
 
 Ray places each run where its CPUs and GPUs are free; there it is the same
-recipe process as anywhere else. What a machine takes down with it goes on at
-another from its last checkpoint: on a common file system because the run
-folder is there, without one because it was carried home
+recipe process as anywhere else. If a machine is lost, its runs continue on
+another one from their last checkpoints: with a shared file system because the
+run folder is there, without one because it was copied to the home
 (``engines/store.py``).
 """
 
@@ -27,13 +27,13 @@ from ser_brain.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-# How often a run's process and the cluster are looked at.
+# How often a run's process and the cluster are checked.
 LOOK_SECONDS = 2
-# How long a plan waits for a machine that can take its runs to come back.
+# How long a plan waits for a machine that can take its runs to return.
 PATIENCE_SECONDS = 300
 STOP_SECONDS = 20
 LOST_SECONDS = 180
-# Set where the plan is started, they hold on machines that have no own.
+# Variables of the plan's machine, used on machines that do not set them.
 FORCED = ("CUDA_VISIBLE_DEVICES",)
 CARRIED = ("HF_HOME", "HF_HUB_OFFLINE") + tuple(
     corpus.environment for corpus in CORPORA.values()
@@ -42,11 +42,11 @@ CARRIED = ("HF_HOME", "HF_HUB_OFFLINE") + tuple(
 
 @dataclasses.dataclass
 class RayEngine:
-    """Carries out runs on an existing Ray cluster.
+    """Execute runs on an existing Ray cluster.
 
-    All its machines have this checkout and its environment at the same path.
-    Unless ``home`` is given, they also share the working folder on a common
-    file system.
+    All its machines must have this checkout and its environment at the same
+    path. Unless ``home`` is given, they must also share the working folder on
+    a common file system.
 
     Arguments
     ---------
@@ -54,19 +54,19 @@ class RayEngine:
         ``host:port`` of the cluster's head, or "auto" for the one that this
         machine belongs to. By default RAY_ADDRESS, else "auto".
     gpus_per_run : float, optional
-        At most 1; 0.5 puts two runs on a GPU. By default 1 where any machine
-        of the cluster has a GPU, else 0.
+        At most 1; 0.5 puts two runs on one GPU. By default 1 if any machine of
+        the cluster has a GPU, else 0.
     cpus_per_run : float
-        CPUs set aside for a run.
+        CPUs reserved per run.
     home : str, optional
-        URL of a store to which run folders are carried.
+        URL of a store to which run folders are copied.
     retries : int
-        How many times a run may lose its machine and go on elsewhere.
+        How many times a run may lose its machine and continue elsewhere.
 
     Raises
     ------
     InputError
-        If a number makes no sense or the home cannot be written.
+        If a number is out of range or the home cannot be written.
 
     Example
     -------
@@ -100,15 +100,15 @@ class RayEngine:
             Home(self.home).check()
 
     def execute(self, runs):
-        """Carries out runs, as many at a time as the cluster has room for.
+        """Execute runs, as many at a time as fit on the cluster.
 
-        Takes and yields what :class:`ser_brain.engines.runs.Engine` says.
+        Arguments and results as for :class:`ser_brain.engines.runs.Engine`.
 
         Raises
         ------
         InputError
-            If Ray is not installed, the cluster not reachable, or no machine
-            of it large enough for a run.
+            If Ray is not installed, the cluster is not reachable, or none of
+            its machines is large enough for a run.
         """
         ray = connect(self.address)
         try:
@@ -125,7 +125,7 @@ class RayEngine:
             ray.shutdown()
 
     def _choose_resources(self, ray):
-        """What a run takes, checked against what there is."""
+        """Resources of one run, checked against those of the cluster."""
         nodes = alive_nodes(ray)
         some = any(node.get("GPU", 0) >= 1 for node in nodes)
         gpus = int(some) if self.gpus_per_run is None else self.gpus_per_run
@@ -134,7 +134,7 @@ class RayEngine:
         return chosen
 
     def _submit(self, run):
-        """Hands a run to Ray."""
+        """Submit a run to Ray."""
         environment = {
             name: os.environ[name] for name in CARRIED if name in os.environ
         }
@@ -146,7 +146,7 @@ class RayEngine:
         )
 
     def _collect(self, ray, under_way):
-        """Outcomes as they come; lost runs are handed out again."""
+        """Yield outcomes as runs end; lost runs are submitted again."""
         had_room = time.monotonic()
         while under_way:
             ended, _ = ray.wait(list(under_way), timeout=LOOK_SECONDS)
@@ -156,7 +156,7 @@ class RayEngine:
                 if ending is None and losses < self.retries:
                     logger.warning(
                         f"{run.name}: its machine or process was lost; the "
-                        f"run goes on elsewhere from its last checkpoint."
+                        f"run continues elsewhere from its last checkpoint."
                     )
                     under_way[self._submit(run)] = (run, losses + 1)
                     continue
@@ -172,7 +172,7 @@ class RayEngine:
 
     @staticmethod
     def _ending(ray, task):
-        """How a task ended; None where its machine or worker was lost."""
+        """How a task ended; None if its machine or worker was lost."""
         try:
             return ray.get(task)
         except ray.exceptions.RayTaskError as error:
@@ -181,7 +181,7 @@ class RayEngine:
             return None
 
     def _bring_home(self, outcome):
-        """The run folder from the store to this machine."""
+        """Copy the run folder from the store to this machine."""
         if self.home is None or outcome.returncode != 0:
             return outcome
         if fetch_results(_absolute(outcome.run), self.home):
@@ -191,12 +191,12 @@ class RayEngine:
 
 
 def _absolute(run):
-    """A run that another process understands."""
+    """The run with absolute paths, for another process."""
     return dataclasses.replace(run, folder=run.folder.absolute())
 
 
 def carry_out(run, folder, environment, home):
-    """One run, on the machine that Ray chose.
+    """Execute one run, on the machine that Ray chose.
 
     Arguments
     ---------
@@ -205,17 +205,17 @@ def carry_out(run, folder, environment, home):
     folder, home : str
         The working folder, and the store's URL or None.
     environment : dict
-        Variables, where this machine has none of the name.
+        Environment variables, used unless this machine sets them.
 
     Returns
     -------
     tuple
-        Return code, error and wall seconds, as an ``Outcome`` has them.
+        Return code, error and wall seconds, as in an ``Outcome``.
 
     Raises
     ------
     InputError
-        If the working folder is not here.
+        If the working folder does not exist on this machine.
     """
     if not Path(folder).is_dir():
         raise InputError(
@@ -244,9 +244,9 @@ def carry_out(run, folder, environment, home):
 
 
 def _wait_for_lost(run):
-    """Waits until a process that lost its machine has lost the folder too.
+    """Wait until the process of a lost machine no longer holds the folder.
 
-    A file system may need a minute or two to see that a machine is dead.
+    A file system may need a minute or two to notice that a machine is dead.
     """
     run.folder.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(Timeout):
@@ -254,7 +254,7 @@ def _wait_for_lost(run):
 
 
 def _error(run, returncode):
-    """What went wrong, in a sentence."""
+    """What went wrong, as a sentence."""
     metrics = run.folder / "metrics.json"
     if returncode == 0 and not metrics.is_file():
         return (
@@ -265,7 +265,7 @@ def _error(run, returncode):
 
 
 def _cancel(ray, tasks):
-    """Stops what still runs, its processes included."""
+    """Stop what is still running, including its processes."""
     for task in tasks:
         ray.cancel(task, force=False)
     if tasks:

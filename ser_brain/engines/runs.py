@@ -34,17 +34,17 @@ class Run:
     recipe : str
         "SAVEE", a folder below ``recipes``, or the path of such a folder.
     procedure : str
-        "vft", "tapt", "ptapt": which script of the folder.
+        "vft", "tapt", "ptapt": selects the script of the folder.
     yaml : Path
         The method file.
     fold : str
         The fold that is tested.
     seed : int
-        The run's own.
+        Seed of the run.
     overrides : tuple of str
         Further words of the command line.
     folder : Path
-        The run folder, which the recipe makes itself.
+        The run folder, which the recipe creates.
 
     Example
     -------
@@ -64,12 +64,12 @@ class Run:
 
     @property
     def name(self):
-        """The run in words: ``fold DC, seed 2``."""
+        """A description of the run: ``fold DC, seed 2``."""
         return f"fold {self.fold}, seed {self.seed}"
 
     @property
     def log(self):
-        """The file that its process writes its output to."""
+        """The file with the output of its process."""
         return self.folder / LOG
 
     def command(self):
@@ -89,9 +89,9 @@ class Outcome:
     run : Run
         The run.
     returncode : int
-        Of its process; 0 for success, negative for the signal that ended it.
+        Exit code of its process; 0 for success, negative for a signal.
     error : str
-        What went wrong, in one sentence; empty if nothing did.
+        Error in one sentence; empty if there is none.
     seconds : float
         Wall time of the process.
     """
@@ -103,26 +103,26 @@ class Outcome:
 
 
 class Engine(Protocol):
-    """Where the runs of a plan are carried out."""
+    """Interface of what executes the runs of a plan."""
 
     def execute(self, runs: Iterable[Run]) -> Iterator[Outcome]:
-        """Carries out runs.
+        """Execute runs.
 
         Arguments
         ---------
         runs : iterable of Run
-            In the order in which they should begin.
+            In the order in which they should start.
 
         Yields
         ------
         Outcome
             One per run, in the order in which they end. Closing the iterator
-            stops what still runs.
+            stops runs that are still running.
         """
 
 
 def script_name(procedure):
-    """The script of a procedure.
+    """Return the script of a procedure.
 
     Example
     -------
@@ -133,7 +133,7 @@ def script_name(procedure):
 
 
 def recipe_folder(recipe):
-    """The folder of a recipe's scripts.
+    """Find the folder of a recipe's scripts.
 
     Arguments
     ---------
@@ -167,7 +167,7 @@ def recipe_folder(recipe):
 
 
 def find_recipe(recipe, yaml):
-    """The recipe and procedure that a user asks for.
+    """Find the recipe and procedure that a user requests.
 
     Arguments
     ---------
@@ -179,8 +179,8 @@ def find_recipe(recipe, yaml):
     Returns
     -------
     tuple of str
-        Recipe and procedure as ``Run`` takes them, and the corpus, which a
-        recipe's folder is called after.
+        Recipe and procedure as for ``Run``, and the corpus, which is the name
+        of the recipe's folder.
 
     Raises
     ------
@@ -212,14 +212,14 @@ def find_recipe(recipe, yaml):
 
 
 def last_error(log, returncode):
-    """The last message of a process that failed.
+    """Read the last message of a process that failed.
 
     Arguments
     ---------
     log : Path
         Its output.
     returncode : int
-        As subprocess has it.
+        As in subprocess.
 
     Returns
     -------

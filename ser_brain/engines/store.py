@@ -1,12 +1,12 @@
-"""Copies run folders to a store that all machines reach, and back.
+"""Copy run folders to a store that all machines can reach, and back.
 
 Machines without a common file system share a *home*: any URL that fsspec can
 open. The unit of a copy is a part of a run folder: the folder's own files, or
 one stage. At home, the files of a part have the same names as in the run
-folder, so that a home on a disk can be read like any results folder. Beside
-them lies a list of the files and their hashes, which is written last. Only
-files that match the list are copied back. If a machine dies while it sends,
-the state before remains valid, or the stage starts again.
+folder, so that a home on a disk can be read like any results folder. A list of
+the files and their hashes is written last. Only files that match the list are
+copied back. If a machine dies while it sends, the previous state remains
+valid, or the stage starts again.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ class Part:
     is_stage: bool
 
     def files(self):
-        """Its files: name to size and time of change.
+        """Map the name of each file to its size and modification time.
 
         Incomplete files (hidden, or checkpoints without their final name)
         and locks are left out.
@@ -76,8 +76,8 @@ class Home:
     Arguments
     ---------
     url : str
-        Any that fsspec opens: ``s3://bucket/ser``, ``sftp://host/folder``,
-        ``file:///mnt/ser``.
+        Any URL that fsspec can open: ``s3://bucket/ser``,
+        ``sftp://host/folder``, ``file:///mnt/ser``.
 
     Raises
     ------
@@ -119,12 +119,12 @@ class Home:
         self._known, self._states = {}, {}
 
     def check(self):
-        """Writes and removes a small file, so that errors appear early.
+        """Write and remove a small file, so that errors appear early.
 
         Raises
         ------
         InputError
-            If the store may not be written.
+            If the store is not writable.
         """
         probe = f"{self.base}/.probe.{os.getpid()}"
         try:
@@ -139,22 +139,22 @@ class Home:
             ) from error
 
     def push(self, part):
-        """Copies a part to the home, if it has changed.
+        """Copy a part to the home if it has changed.
 
         Arguments
         ---------
         part : Part
-            If it is written to meanwhile, the home keeps the old state.
+            If it changes meanwhile, the home keeps the old state.
 
         Returns
         -------
         bool
-            Whether the home holds the part as it is here.
+            Whether the home holds the part's present state.
 
         Raises
         ------
         OSError
-            Where the store fails.
+            If the store fails.
         """
         old = self._known.get(part, {})
         try:
@@ -165,7 +165,7 @@ class Home:
             if part.is_stage and part.files() != states:
                 return False
         except FileNotFoundError:
-            # A checkpoint made way for its successor.
+            # A checkpoint was replaced by its successor.
             return False
         self._write(part, LIST, [json.dumps(new, indent=0).encode()])
         self._known[part], self._states[part] = new, states
@@ -173,7 +173,7 @@ class Home:
         return True
 
     def _send_all(self, part, states, old):
-        """Copies what has changed; returns the hashes of all files."""
+        """Copy what has changed; return the hashes of all files."""
         sent = self._states.get(part, {})
         return {
             name: old[name]
@@ -183,7 +183,7 @@ class Home:
         }
 
     def _clear(self, part, old, new):
-        """Removes from the home what the part no longer has."""
+        """Remove from the home what the part no longer has."""
         gone = old.keys() - new.keys()
         if "done.json" in new:
             # Also files from a machine that died before it wrote the list.
@@ -197,7 +197,7 @@ class Home:
                 self.store.rm_file(self._path(part, name))
 
     def pull(self, part):
-        """Copies a part from the home.
+        """Copy a part from the home.
 
         A stage that a process of this machine is working on is left alone.
 
@@ -209,7 +209,7 @@ class Home:
         Returns
         -------
         bool
-            Whether the home has all of it.
+            Whether the home has the complete part.
         """
         try:
             text = self.store.cat_file(self._path(part, LIST))
@@ -226,16 +226,16 @@ class Home:
             return False
 
     def _listed(self, part, text):
-        """The hashes of a list that others may have written.
+        """Read the hashes of a list that others may have written.
 
         Raises
         ------
         InputError
-            If it is none, or a name would leave the part's folder.
+            If it is not such a list, or a name would leave the part's folder.
         """
         try:
             hashes = json.loads(text)
-            # A name that is no UTF-8 cannot be a file's everywhere.
+            # A name that is not UTF-8 is not a valid file name everywhere.
             names = [PurePosixPath(name.encode().decode()) for name in hashes]
             astray = [
                 name
@@ -252,12 +252,12 @@ class Home:
 
     def _no_list(self, part, reason):
         return InputError(
-            f"{self._path(part, LIST)} is no list of a run's files ({reason})"
-            ": remove that folder from --home, it is computed again."
+            f"{self._path(part, LIST)} is not a list of a run's files "
+            f"({reason}): remove that folder from --home, it is computed again."
         )
 
     def _replace(self, part, hashes):
-        """Fetches a stage into a temporary folder, then puts it in place."""
+        """Fetch a stage into a temporary folder, then move it into place."""
         beside = part.folder.with_name(f".{part.folder.name}.{os.getpid()}")
         try:
             if not self._fetch_all(part, hashes, beside):
@@ -273,14 +273,14 @@ class Home:
         return f"{self.base}/{part.place}/{name}"
 
     def _send(self, part, name):
-        """Copies one file to the home; returns its hash."""
+        """Copy one file to the home; return its hash."""
         digest = hashlib.sha256()
         with (part.folder / name).open("rb") as stream:
             self._write(part, name, _blocks(stream, digest))
         return digest.hexdigest()
 
     def _write(self, part, name, blocks):
-        """Writes a file at home, under its name only when it is complete."""
+        """Write a file at home, under its name only when it is complete."""
         path = self._path(part, name)
         folder, _, last = path.rpartition("/")
         self.store.makedirs(folder, exist_ok=True)
@@ -292,7 +292,7 @@ class Home:
             self.store.mv(first, path)
 
     def _fetch_all(self, part, hashes, folder):
-        """Fetches every file; returns whether all are complete."""
+        """Fetch every file; return whether all are complete."""
         return all(
             [
                 self._fetch(self._path(part, name), folder / name, wanted)
@@ -301,7 +301,7 @@ class Home:
         )
 
     def _fetch(self, source, path, wanted):
-        """Fetches one file; returns whether it has the hash in the list."""
+        """Fetch one file; return whether it has the hash in the list."""
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         digest = hashlib.sha256()
@@ -327,7 +327,7 @@ def lock_of(stage):
 
 
 def _blocks(stream, digest):
-    """The blocks of a stream, hashed as they pass."""
+    """Yield the blocks of a stream, and hash them."""
     while block := stream.read(BLOCK):
         digest.update(block)
         yield block

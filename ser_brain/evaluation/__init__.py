@@ -1,1 +1,1 @@
-"""Scores, prediction files, figures and the plain baseline."""
+"""Scores, intervals, tests and the log-mel baseline."""

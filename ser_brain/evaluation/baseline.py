@@ -1,8 +1,8 @@
 """The plain baseline: log-mel statistics and logistic regression.
 
-What a recipe's score must beat to be worth its hours. From the command line,
-on the folds of the recipes:
-``ser-brain baseline --corpus SAVEE --data_folder DIR``
+A recipe should score higher than this to be worth its computing time. From the
+command line, on the folds of the recipes: ``ser-brain baseline --corpus SAVEE
+--data_folder DIR``
 """
 
 from functools import cache
@@ -25,7 +25,7 @@ FLOOR = 1e-8  # power of silence, about -80 dB
 
 
 def log_mel_statistics(wav):
-    """Mean and deviation over time of a clip's log-mel bands.
+    """Mean and standard deviation over time of a clip's log-mel bands.
 
     Arguments
     ---------
@@ -35,7 +35,7 @@ def log_mel_statistics(wav):
     Returns
     -------
     torch.Tensor
-        Shape (80,): the means of 40 bands, then their deviations.
+        Shape (80,): the means of 40 bands, then their standard deviations.
 
     Example
     -------
@@ -48,7 +48,7 @@ def log_mel_statistics(wav):
 
 @cache
 def _mel_spectrogram():
-    """The filters, made once for all clips."""
+    """The filters, created once for all clips."""
     return MelSpectrogram(
         SAMPLE_RATE, n_fft=512, win_length=WINDOW, hop_length=HOP, n_mels=BANDS
     )
@@ -57,8 +57,8 @@ def _mel_spectrogram():
 def log_mel_baseline(manifest, folds, read):
     """Test every clip once with logistic regression on log-mel statistics.
 
-    Features are standardised with the mean and deviation of the training
-    part; the classes weigh alike, whatever their size.
+    Features are standardised with the mean and standard deviation of the
+    training part; classes have equal weight, whatever their size.
 
     Arguments
     ---------
@@ -66,9 +66,9 @@ def log_mel_baseline(manifest, folds, read):
         id -> wav, emotion (already the class) and speaker.
     folds : dict
         Name -> fold with ids in ``train`` and ``test``, as
-        :func:`ser_brain.corpora.folds` gives them.
+        :func:`ser_brain.corpora.folds` returns them.
     read : callable
-        From the manifest's wav to a waveform (samples,) at 16 kHz.
+        Maps the manifest's wav to a waveform (samples,) at 16 kHz.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Whether posteriors can be believed: calibration of a classifier."""
+"""Calibration of a classifier's posteriors."""
 
 import numpy as np
 
@@ -11,8 +11,8 @@ def expected_calibration_error(posteriors, truth, bins=BINS):
     .. math:: \sum_b \frac{n_b}{n} |\mathrm{acc}_b - \mathrm{conf}_b|
 
     over bins of equal width of the largest posterior (Guo et al., 2017): the
-    share of right answers in a bin against their mean posterior. It is biased
-    upwards where clips are few.
+    fraction of correct predictions in a bin against their mean posterior. It
+    is biased upwards for few clips.
 
     Arguments
     ---------
@@ -21,7 +21,7 @@ def expected_calibration_error(posteriors, truth, bins=BINS):
     truth : array
         Index of each clip's class, shape (clips,).
     bins : int
-        How many.
+        Number of bins.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def expected_calibration_error(posteriors, truth, bins=BINS):
     Raises
     ------
     ValueError
-        If there are no clips, or not as many labels as posteriors.
+        If there are no clips, or the numbers of labels and posteriors differ.
 
     Example
     -------
@@ -41,7 +41,7 @@ def expected_calibration_error(posteriors, truth, bins=BINS):
     posteriors, truth = _checked(posteriors, truth)
     confidence = posteriors.max(axis=1)
     right = posteriors.argmax(axis=1) == truth
-    # A bin holds its upper edge, as in Guo et al.
+    # A bin includes its upper edge, as in Guo et al.
     place = np.ceil(confidence * bins).astype(int).clip(1, bins)
     gaps = np.bincount(place, right - confidence, minlength=bins + 1)
     return float(np.abs(gaps).sum() / len(truth))
@@ -65,7 +65,7 @@ def brier_score(posteriors, truth):
     Raises
     ------
     ValueError
-        As there.
+        As for :func:`expected_calibration_error`.
 
     Example
     -------
@@ -78,7 +78,7 @@ def brier_score(posteriors, truth):
 
 
 def _checked(posteriors, truth):
-    """Both as arrays that fit each other."""
+    """Return both as arrays of the same length."""
     posteriors, truth = np.asarray(posteriors, float), np.asarray(truth)
     if posteriors.ndim != 2 or len(posteriors) == 0:
         raise ValueError("There are no posteriors to score.")

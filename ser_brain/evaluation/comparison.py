@@ -1,8 +1,7 @@
-"""Two procedures on the same clips: is the difference more than chance?
+"""Significance tests for two procedures on the same clips.
 
-Both tests take the clip as the unit. They say whether the difference would
-stand on other clips of the same speakers, not whether it would stand on other
-speakers.
+Both tests treat the clip as the unit. They show whether the difference would
+hold on other clips of the same speakers, not on other speakers.
 """
 
 import numpy as np
@@ -21,15 +20,15 @@ def accuracy_contributions(truth, fold, first, second):
 
     .. math:: \frac{a_i - b_i}{F K_f n_{fk}}
 
-    where a and b are the shares of runs that were right. The sum over clips
-    is the difference of the means over folds of the means over runs.
+    where a and b are the fractions of runs that were correct. The sum over
+    clips is the difference of the means over folds of the means over runs.
 
     Arguments
     ---------
     truth, fold : numpy.ndarray
         Index of the true class and of the fold, shape (clips,).
     first, second : numpy.ndarray
-        Share of the runs that were right, shape (clips,).
+        Fraction of the runs that were correct, shape (clips,).
 
     Returns
     -------
@@ -55,12 +54,12 @@ def accuracy_contributions(truth, fold, first, second):
 def randomisation_test(contributions, resamples=10000, seed=0):
     """Approximate randomisation test, two-sided, paired by clip.
 
-    Were the procedures alike, their answers to a clip could change places,
-    which turns the sign of what the clip adds to the difference. A clip's
-    answers in all runs change places together: runs of a fold test the same
-    clips and are not new evidence about other clips. With up to 13 clips
-    that add anything, all patterns of signs are counted and p is exact;
-    beyond, patterns are drawn and p is (1 + as extreme) / (1 + drawn).
+    If the procedures were equally good, their predictions of a clip could be
+    exchanged, which flips the sign of the clip's contribution. A clip's
+    predictions in all runs are exchanged together: runs of a fold test the
+    same clips and are not new evidence about other clips. With up to 13 clips
+    that contribute, all patterns of signs are counted and p is exact; with
+    more, patterns are drawn and p is (1 + as extreme) / (1 + drawn).
     ``scipy.stats.permutation_test`` computes the same, but draws the patterns
     from another stream, which would change published p values.
 
@@ -102,18 +101,18 @@ def randomisation_test(contributions, resamples=10000, seed=0):
 def mcnemar(first, second):
     """McNemar's test, exact at any number of clips.
 
-    Only clips that one procedure has right and the other wrong count. Were
-    the procedures alike, either would be the right one with probability 1/2.
+    Only clips that exactly one procedure classifies correctly count. If the
+    procedures were equally good, it would be either with probability 1/2.
 
     Arguments
     ---------
     first, second : numpy.ndarray
-        Whether each clip was right, bool, shape (clips,).
+        Whether each clip was classified correctly, bool, shape (clips,).
 
     Returns
     -------
     only_first, only_second : int
-        Clips that only the first, only the second procedure has right.
+        Clips that only the first or only the second classifies correctly.
     p : float
         Two-sided, from the binomial distribution.
 
@@ -134,7 +133,7 @@ def holm(p_values):
     """Holm's correction for several comparisons.
 
     The smallest of m values is multiplied by m, the next by m - 1 and so on;
-    none may fall below one that was smaller, none exceeds 1.
+    corrected values keep the order and do not exceed 1.
 
     Arguments
     ---------
@@ -151,7 +150,7 @@ def holm(p_values):
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
     """
-    # statsmodels refuses to correct nothing.
+    # statsmodels refuses an empty list.
     if not len(p_values):
         return []
     return multipletests(p_values, method="holm")[1].tolist()

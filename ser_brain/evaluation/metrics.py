@@ -51,7 +51,7 @@ def confusion(truth, prediction, labels=None):
 
 
 def recall_by_class(truth, prediction, labels=None):
-    r"""Recall of each class: the share of its clips that were found.
+    r"""Recall of each class: the fraction of its clips that were found.
 
     .. math:: r_i = C_{ii} / \sum_j C_{ij}
 
@@ -80,9 +80,9 @@ def unweighted_accuracy(truth, prediction, labels=None):
 
     .. math:: \mathrm{UA} = \frac{1}{|K|} \sum_{i \in K} r_i
 
-    K are the classes that ``truth`` holds: a class that the test part lacks
-    has no recall, and counting it as zero would punish the model for the
-    split. The headline score of Chen and Rudnicky, Tables 1 and 2.
+    K are the classes that occur in ``truth``: a class that the test part lacks
+    has no recall, and counting it as zero would penalise the model for the
+    split. This is the main score of Chen and Rudnicky, Tables 1 and 2.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def unweighted_accuracy(truth, prediction, labels=None):
 
 
 def weighted_accuracy(truth, prediction, labels=None):
-    r"""Weighted accuracy (WA): the share of clips labelled rightly.
+    r"""Weighted accuracy (WA): the fraction of clips labelled correctly.
 
     .. math:: \mathrm{WA} = \sum_i C_{ii} / \sum_{ij} C_{ij}
 

@@ -1,4 +1,4 @@
-"""Scores of predicted ratings, as of valence, arousal and dominance."""
+"""Scores of predicted ratings, such as valence, arousal and dominance."""
 
 import numpy as np
 
@@ -9,8 +9,8 @@ def concordance(truth, prediction):
     .. math:: \frac{2 \sigma_{tp}}
         {\sigma_t^2 + \sigma_p^2 + (\mu_t - \mu_p)^2}
 
-    with variances that divide by n. Unlike a correlation it falls where
-    predictions have another mean or another spread.
+    with variances that divide by n. Unlike a correlation it is lower if
+    predictions have another mean or variance.
 
     Arguments
     ---------
@@ -20,8 +20,8 @@ def concordance(truth, prediction):
     Returns
     -------
     float or numpy.ndarray
-        In [-1, 1], one for each target. Where neither of the two varies, 1 if
-        they are equal and 0 otherwise.
+        In [-1, 1], one per target. If neither varies, it is 1 if they are
+        equal and 0 otherwise.
 
     Raises
     ------
@@ -55,12 +55,12 @@ def root_mean_square_error(truth, prediction):
     Returns
     -------
     float or numpy.ndarray
-        At least 0, one for each target.
+        At least 0, one per target.
 
     Raises
     ------
     ValueError
-        As :func:`concordance`.
+        As for :func:`concordance`.
 
     Example
     -------
@@ -80,7 +80,7 @@ def rating_scores(truth, prediction, targets):
     truth, prediction : array
         Shape (clips, targets).
     targets : sequence of str
-        What each column is called.
+        Name of each column.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def rating_scores(truth, prediction, targets):
 
 
 def _checked(truth, prediction):
-    """Both as float arrays of one shape."""
+    """Return both as float arrays of the same shape."""
     truth = np.asarray(truth, float)
     prediction = np.asarray(prediction, float)
     if truth.shape != prediction.shape or truth.ndim == 0:

@@ -1,15 +1,15 @@
-"""Scores of the whole protocol, and how sure they are: the bootstrap.
+"""Scores of the whole protocol and their bootstrap intervals.
 
 The protocol's score is the mean over folds of the mean over runs (Chen and
-Rudnicky, Section 4). Two questions are asked of it. Over clips: had other
-clips of the same speakers been tested? Clips are drawn anew within each fold.
-Over speakers: had other people been recorded? Speakers are drawn anew, with
-all their clips. All runs of a fold test the same clips, so a clip is drawn
-with what all runs said about it.
+Rudnicky, Section 4). There are two intervals. Over clips: what if other clips
+of the same speakers had been tested? Clips are resampled within each fold.
+Over speakers: what if other people had been recorded? Speakers are resampled,
+with all their clips. All runs of a fold test the same clips, so a clip is
+drawn with the predictions of all runs.
 
 Nothing is computed clip by clip in Python: a resample is a row of weights,
 and a matrix product turns all rows into counts at once. scipy's ``bootstrap``
-knows neither folds nor speakers, and scores one resample at a time.
+supports neither folds nor speakers, and scores one resample at a time.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ CHUNK = 500  # resamples at once: bounds the memory
 
 @dataclass(frozen=True)
 class FoldTrials:
-    """What all runs of one fold said about its test clips.
+    """Predictions of all runs of one fold for its test clips.
 
     Arguments
     ---------
@@ -50,7 +50,7 @@ class FoldTrials:
 
     @property
     def correct(self):
-        """Share of the runs that were right, shape (clips,)."""
+        """Fraction of the runs that were correct, shape (clips,)."""
         return (self.prediction == self.truth).mean(axis=0)
 
 
@@ -69,11 +69,11 @@ def fold_counts(trials, n_classes, weights):
     Returns
     -------
     hits : numpy.ndarray
-        Clips rightly found, shape (resamples, runs, classes).
+        Clips classified correctly, shape (resamples, runs, classes).
     totals : numpy.ndarray
         Clips of the class, shape (resamples, 1, classes).
     predicted : numpy.ndarray
-        Clips said to be of the class, shape (resamples, runs, classes).
+        Clips predicted as the class, shape (resamples, runs, classes).
 
     Example
     -------
@@ -150,7 +150,7 @@ def protocol_scores(folds, n_classes, weights=None, shares=None):
         For each fold how often each clip counts, (resamples, clips); by
         default once.
     shares : numpy.ndarray, optional
-        How much each fold counts, W, (resamples, folds); by default alike.
+        Weight W of each fold, (resamples, folds); by default equal.
 
     Returns
     -------
@@ -204,7 +204,7 @@ def bootstrap(folds, n_classes, by="clip", resamples=5000, seed=0, level=0.95):
     seed : int
         Seed of the draws.
     level : float
-        Share of the draws that the interval holds.
+        Fraction of the draws that the interval contains.
 
     Returns
     -------
@@ -215,7 +215,7 @@ def bootstrap(folds, n_classes, by="clip", resamples=5000, seed=0, level=0.95):
     Raises
     ------
     ValueError
-        If ``by`` is something else.
+        If ``by`` is neither of them.
 
     Example
     -------
@@ -242,7 +242,7 @@ def bootstrap(folds, n_classes, by="clip", resamples=5000, seed=0, level=0.95):
 
 
 def _percentiles(draws, ends):
-    """Along the draws; nan where a class was in none of them."""
+    """Percentiles over the draws; nan for a class that was in none of them."""
     found = np.full((2, *draws.shape[1:]), np.nan)
     known = ~np.isnan(draws).all(axis=0)
     found[:, known] = np.nanpercentile(draws[:, known], ends, axis=0)
@@ -250,7 +250,7 @@ def _percentiles(draws, ends):
 
 
 def _draw(generator, resamples, size):
-    """How often each of ``size`` things is drawn: (resamples, size)."""
+    """How often each of ``size`` items is drawn: (resamples, size)."""
     chosen = generator.integers(0, size, (resamples, size))
     flat = chosen + size * np.arange(resamples)[:, None]
     counts = np.bincount(flat.ravel(), minlength=resamples * size)
@@ -275,14 +275,14 @@ def _draw_speakers(generator, folds, resamples):
 
 
 def run_deviation(by_fold):
-    r"""Deviation of the protocol's mean from one repetition to the next.
+    r"""Standard deviation of the protocol's mean over repetitions.
 
     Runs of different folds are independent, so with the sample variances
     :math:`s_f^2` over the runs of each of F folds it is
 
     .. math:: \sqrt{\sum_f s_f^2} / F
 
-    the deviation of a mean over folds with one run each.
+    the standard deviation of a mean over folds with one run each.
 
     Arguments
     ---------

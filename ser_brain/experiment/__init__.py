@@ -1,4 +1,4 @@
-"""The one place that wires: settings, data, Brain, run folder."""
+"""Where everything is connected: settings, data, Brain, run folder."""
 
 from ser_brain.experiment.command import run_recipe
 from ser_brain.experiment.experiment import Experiment

@@ -14,8 +14,7 @@ from ser_brain.dataio.front_end import cache_mode
 from ser_brain.errors import InputError
 from ser_brain.experiment.settings import ROOT, YAML, load_layer, tag_of
 
-# Settings under the names that they had when there was but one encoder of
-# each kind.
+# Former names of settings, from when there was only one encoder of each kind.
 RENAMED = {
     "wav2vec2": "encoder",
     "wav2vec2_dim": "encoder_dim",
@@ -23,12 +22,12 @@ RENAMED = {
     "wav2vec_dim": "states_dim",
     "wav2vec_feature_span": "states_feature_span",
 }
-# Settings that are text although the yaml has none.
+# Settings that are text although their default is null.
 PATHS = ("corpus", "data_folder", "manifest", "wav2vec", "states_encoder")
 PATHS += ("states_run", "test_manifest", "wav2vec1", "text_encoder", "asr")
 # Numbers that may be "auto", or nothing.
 NUMBERS = ("micro_batch_seconds",)
-# Whole numbers above 0 that may be 0.
+# Positive whole numbers that may also be 0.
 MAY_BE_ZERO = (
     "seed",
     "adaptation_seed",
@@ -37,17 +36,17 @@ MAY_BE_ZERO = (
     "fine_tuning_min_spans",
     "states_min_spans",
 )
-# Built by the yaml, or nothing.
+# Built by the yaml, or null.
 BUILT = ("augment", "peft")
-# SpeechBrain's parser takes every "=" for a space: those of values pass it as
-# a character that nobody types.
+# SpeechBrain's parser replaces every "=" by a space: those of values are
+# passed as a character that nobody types.
 EQUALS = "\ue03d"
 # Whole numbers that the yaml leaves open, or refers to another for.
 WHOLE = ("adaptation_seed", "encoder_dim", "states_dim", "threads")
 
 
 def parse_arguments(argv):
-    """Splits a command line as SpeechBrain's own parser does.
+    """Parse a command line as SpeechBrain's own parser does.
 
     Arguments
     ---------
@@ -62,7 +61,7 @@ def parse_arguments(argv):
     Raises
     ------
     InputError
-        If it cannot be read, or a value is of another kind than the yaml's.
+        If it cannot be read, or a value has another type than the yaml's.
 
     Example
     -------
@@ -80,7 +79,7 @@ def parse_arguments(argv):
         )
     if "nonfinite_patience" in run_opts.overridden_args:
         raise InputError(
-            "--nonfinite_patience counts anew in every epoch: give "
+            "--nonfinite_patience starts again in every epoch: give "
             "--max_skipped_updates, which counts the updates of a stage."
         )
     name, text = (each.replace(EQUALS, "=") for each in (name, text))
@@ -97,7 +96,7 @@ def parse_arguments(argv):
             )
         is_text = isinstance(method[key], str) and key not in NUMBERS
         if is_text or key in PATHS:
-            # As it was typed: speaker 03 is not the number 3.
+            # As typed: speaker 03 is not the number 3.
             overrides[key] = _text(overrides[key], typed[key])
         else:
             check_kind(key, overrides[key], method[key])
@@ -107,7 +106,7 @@ def parse_arguments(argv):
 
 
 def _speechbrain_arguments(argv):
-    """SpeechBrain's parser; its complaint as one sentence."""
+    """Run SpeechBrain's parser, and report its error in one sentence."""
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
@@ -124,7 +123,7 @@ def _speechbrain_arguments(argv):
 
 
 def _without_equals(word):
-    """A word whose value holds no "=", but for that of --key=value."""
+    """Replace each "=" in a value, except that of --key=value."""
     key, equals, value = word.partition("=")
     if not word.startswith("--") or not equals:
         return word.replace("=", EQUALS)
@@ -132,7 +131,7 @@ def _without_equals(word):
 
 
 def _read_overrides(text):
-    """Overrides as yaml reads them, and as they were typed."""
+    """Overrides as yaml reads them, and as typed."""
     if not text:
         return {}, {}
     try:
@@ -148,7 +147,7 @@ def _read_overrides(text):
 
 
 def _no_yaml(text, error):
-    """What is wrong with the words after the yaml, in one sentence."""
+    """Explain what is wrong with the words after the yaml."""
     reason = getattr(error, "problem", None) or "it is nested too deeply"
     twice = re.match(r'found duplicate key "(\S+)"', reason)
     if twice:
@@ -161,7 +160,7 @@ def _no_yaml(text, error):
 
 
 def _renamed(overrides):
-    """The same settings under the names that they have now."""
+    """Rename settings to their present names."""
     for old, new in RENAMED.items():
         if old in overrides and new in overrides:
             raise InputError(
@@ -171,27 +170,27 @@ def _renamed(overrides):
 
 
 def _text(value, typed):
-    """A value as it was typed; null is none."""
+    """A value as typed; None for null."""
     return None if value is None else str(typed)
 
 
 def check_kind(key, value, default):
-    """Refuses a value of another kind than the yaml's.
+    """Refuse a value of another type than the yaml's.
 
     Arguments
     ---------
     key : str
         The setting.
     value : object
-        What the command line gives.
+        Value of the command line.
     default : object
-        What the yaml has. Where it is no number, switch or list, anything
-        goes.
+        Value of the yaml. If it is not a number, switch or list, any value is
+        accepted.
 
     Raises
     ------
     InputError
-        Saying what to give.
+        With the expected value.
 
     Example
     -------
@@ -234,5 +233,5 @@ def is_built(value):
 
 
 def is_number(value, kind):
-    """Whether a value is a number of a kind; True and False are none."""
+    """Whether a value is a number of a type; True and False are not."""
     return isinstance(value, kind) and not isinstance(value, bool)

@@ -26,7 +26,7 @@ def bimodal_head(section):
 
 
 def train_bimodal_head(experiment, brain_class, section):
-    """Trains a head on two frozen encoders, of audio and text; tests it.
+    """Train and test a head on two frozen encoders, of audio and text.
 
     Arguments
     ---------

@@ -1,21 +1,21 @@
-"""The stages of the procedures: where each lies and what it depends on.
+"""The stages of the procedures, their folders and dependencies.
 
-A stage is known from the outline of a run alone, so that a plan can tell
-whether it is finished. ``stages`` does their work.
+A stage is defined by the outline of a run, so that a plan can check whether it
+is finished. ``stages`` runs them.
 """
 
 from ser_brain.corpora import manifest_key
 from ser_brain.experiment.fine_tuned_states import fine_tuned_stage, states_run
 from ser_brain.experiment.stage import Stage, in_round
 
-# Where P1 and P2 of P-TAPT lie, shared with extract_pseudo.py.
+# Folder of P1 and P2 of P-TAPT, shared with extract_pseudo.py.
 SHARED = "pseudo"
 
 
 def states_stage(outline, section, folder=None):
     """P1, in a run folder; that of the adaptation by default.
 
-    The finished classifier of a V-FT run, where one takes P1's place.
+    The finished classifier of a V-FT run, if it replaces P1.
     """
     run = states_run(outline)
     if run is not None:
@@ -72,7 +72,7 @@ def classifier_stage(outline, section, adapted=None):
 
 
 def chain(outline) -> list[Stage]:
-    """The stages of a run in order, as the sections of its yaml say.
+    """Return the stages of a run in order, from the sections of its yaml.
 
     Arguments
     ---------
@@ -82,7 +82,7 @@ def chain(outline) -> list[Stage]:
     Returns
     -------
     list of Stage
-        The last one is the classifier, but for pseudo-labels alone.
+        The last one is the classifier, except for pseudo-labels only.
     """
     sections = outline.settings.tree
     states = clusters = adapted = None

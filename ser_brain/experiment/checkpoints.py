@@ -1,4 +1,4 @@
-"""SpeechBrain's checkpoints, whole or not there."""
+"""SpeechBrain's checkpoints, either complete or absent."""
 
 import json
 import logging
@@ -22,13 +22,13 @@ logger = logging.getLogger(__name__)
 
 
 class WholeCheckpointer(Checkpointer):
-    """A checkpointer that a kill, a power cut or a full disk cannot spoil.
+    """A checkpointer that survives kills, power cuts and a full disk.
 
-    SpeechBrain marks a checkpoint's folder as one before its weights are
-    written, so a process that ends meanwhile leaves one that cannot be
-    loaded, and it is the newest. Here the folder gets its name last, when
-    all of it is on the disk, and ``files.json`` in it has the checksum of
-    every file. One that is not as it was written is never loaded.
+    SpeechBrain marks a folder as a checkpoint before its weights are written,
+    so a process that ends meanwhile leaves a newest checkpoint that cannot be
+    loaded. Here the folder gets its name last, when all of it is on the disk,
+    and ``files.json`` in it has the checksum of every file. A checkpoint that
+    has changed since it was written is never loaded.
 
     Example
     -------
@@ -48,7 +48,7 @@ class WholeCheckpointer(Checkpointer):
         return final.with_name(PARTIAL + final.name)
 
     def save_checkpoint(self, *args, **kwargs):
-        """As SpeechBrain's; what an earlier kill left is cleared away.
+        """As in SpeechBrain; leftovers of an earlier kill are removed.
 
         Returns
         -------
@@ -64,8 +64,8 @@ class WholeCheckpointer(Checkpointer):
             self._clear()
             raise InputError(
                 f"the disk of {self.checkpoints_dir} is full: free some "
-                "space and start the same command again, it goes on where it "
-                "stopped."
+                "space and start the same command again to continue where "
+                "it stopped."
             ) from error
         # All processes may write into the folder.
         ddp_barrier()
@@ -85,18 +85,18 @@ class WholeCheckpointer(Checkpointer):
         return saved
 
     def recover_if_possible(self, *args, **kwargs):
-        """As SpeechBrain's, from checkpoints that are as they were written.
+        """As in SpeechBrain, but only from unchanged checkpoints.
 
         Returns
         -------
         Checkpoint or None
-            What was loaded.
+            The checkpoint that was loaded.
         """
         run_on_main(self._drop_torn)
         return super().recover_if_possible(*args, **kwargs)
 
     def _drop_torn(self):
-        """Removes checkpoints that are not as they were written."""
+        """Remove checkpoints that have changed since they were written."""
         for path in self._list_checkpoint_dirs():
             fault = torn(path)
             if fault is not None:
@@ -106,7 +106,7 @@ class WholeCheckpointer(Checkpointer):
                 shutil.rmtree(path)
 
     def _clear(self):
-        """Removes what was not written to its end."""
+        """Remove checkpoints that were not completely written."""
         if if_main_process():
             for left in self.checkpoints_dir.glob(f"{PARTIAL}*"):
                 shutil.rmtree(left)
@@ -118,12 +118,12 @@ def torn(folder):
     Arguments
     ---------
     folder : Path
-        The checkpoint's.
+        The checkpoint's folder.
 
     Returns
     -------
     str or None
-        As :func:`ser_brain.files.changed_file`.
+        As for :func:`ser_brain.files.changed_file`.
 
     Example
     -------

@@ -65,8 +65,8 @@ def run_recipe(train, corpus, prepare, argv=None):
             return exit_code(work)
     except Stopped as stopped:
         print(
-            f"stopped by {stopped.name}: start the same command again, it "
-            "goes on where it stopped.",
+            f"stopped by {stopped.name}: start the same command again to "
+            "continue where it stopped.",
             file=sys.stderr,
             flush=True,
         )
@@ -153,5 +153,5 @@ def full_disk_as_input_error():
         told = " ".join(str(error).split())
         raise InputError(
             f"the disk is full ({told}): free some space and start the same "
-            "command again, it goes on where it stopped."
+            "command again to continue where it stopped."
         ) from error

@@ -1,8 +1,8 @@
-"""A user's table to a cross-validated model: every fold, then all clips.
+"""From a user's table to a cross-validated model: folds, then all clips.
 
-Each fold is an ordinary run of the frozen recipe below ``runs`` of the
-model's folder, so that a killed one goes on where it stopped. The model is
-one more run, on all clips, whose run folder is the model's folder itself.
+Each fold is an ordinary run of the frozen recipe below ``runs`` in the model's
+folder, so that a killed one continues where it stopped. The model is one more
+run, on all clips, whose run folder is the model's folder itself.
 """
 
 import hashlib
@@ -37,34 +37,34 @@ from ser_brain.files import write_atomically
 METHOD = str(ROOT / "hparams" / "frozen.yaml")
 REQUEST = "train.json"
 LOCK = "train.lock"
-# What `different_request` compares, and what to say where it differs.
+# What `different_request` compares, and how a difference is reported.
 REQUESTED = {
     "clips": "from another table, or from other clips or labels",
     "audio": "from other audio in files of the same names",
     "settings": "with other settings",
 }
-# What a fold's classifier is, but for its score.
+# Files of a fold's classifier, apart from its score.
 CLASSIFIER = ("encoder", "head.safetensors", "classifier.json")
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of clips, read and checked, its folds and classes chosen.
+    """A table of clips, read and checked, with its folds and classes.
 
     Arguments
     ---------
     name : str
         The stem of its file.
     data_folder : Path
-        What ``{data_root}`` of the manifest stands for.
+        The folder for which ``{data_root}`` in the manifest stands.
     manifest : dict
         Every clip with its class and fold.
     rule : str
-        What the folds are, as :func:`ser_brain.corpora.with_folds` says.
+        The kind of folds, as :func:`ser_brain.corpora.with_folds` returns it.
     settings_key : str
         Hash of the settings that a model depends on.
     batch_size : int
-        Of the settings, which a small table may not fill.
+        Batch size of the settings, which a small table may not fill.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Table:
 
     @property
     def validated(self):
-        """The clips of those classes that folds can both learn and test."""
+        """The clips of the classes that folds can both learn and test."""
         classes = validated_classes(self.manifest)
         return as_speakers(
             {
@@ -92,13 +92,13 @@ class Table:
         return folds(self.validated, "fold")
 
     def path(self, wav):
-        """Where a clip's file lies, from the manifest's ``wav``."""
+        """Path of a clip's file, from the manifest's ``wav``."""
         relative = wav.replace("{data_root}/", "", 1)
         return Path(os.path.normpath(self.data_folder.absolute() / relative))
 
 
 def open_table(table, words=()):
-    """Reads and checks a table and chooses its folds; writes nothing.
+    """Read and check a table and choose its folds; write nothing.
 
     Arguments
     ---------
@@ -145,7 +145,7 @@ def open_table(table, words=()):
 
 
 def baseline_rows(table):
-    """Log-mel and logistic regression on the table's folds.
+    """Test log-mel and logistic regression on the table's folds.
 
     Arguments
     ---------
@@ -155,7 +155,7 @@ def baseline_rows(table):
     Returns
     -------
     list of dict
-        As :func:`ser_brain.evaluation.baseline.log_mel_baseline` gives them.
+        As :func:`ser_brain.evaluation.baseline.log_mel_baseline` returns them.
     """
 
     def read(wav):
@@ -167,10 +167,10 @@ def baseline_rows(table):
 
 @contextmanager
 def one_thread():
-    """Keeps small sums on one thread.
+    """Run small computations on one thread.
 
-    Several wait for one another longer than they compute, ten times as long
-    on a machine that has other work.
+    Several threads wait for one another longer than they compute, ten times as
+    long on a machine with other work.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -182,7 +182,7 @@ def one_thread():
 
 
 def audio_digests(table):
-    """A digest of each clip's decoded samples, whatever its file is called.
+    """Digest of each clip's decoded samples, whatever its file's name.
 
     Arguments
     ---------
@@ -203,16 +203,16 @@ def audio_digests(table):
 
 
 def check_request(output, table, digests):
-    """Refuses a folder that holds something else than this very model.
+    """Refuse a folder that holds anything other than this model.
 
     Arguments
     ---------
     output : Path
         The model's folder, which need not exist.
     table : Table
-        What the model is to be trained from.
+        The table that the model is to be trained on.
     digests : dict
-        Of its audio, see :func:`audio_digests`.
+        Digests of its audio, see :func:`audio_digests`.
 
     Raises
     ------
@@ -248,16 +248,16 @@ def check_request(output, table, digests):
 
 
 def train_all(table, output, words=(), progress=True):
-    """Runs each fold and then all clips, what is finished excepted.
+    """Run each fold and then all clips, except those already finished.
 
     Arguments
     ---------
     table : Table
         The table.
     output : Path
-        The model's folder: afterwards a run folder with ``save/classifier``.
+        The model's folder, afterwards a run folder with ``save/classifier``.
     words : sequence of str
-        Further words of the recipe's command line, classes excepted.
+        Further words of the recipe's command line, except the classes.
     progress : bool
         Show a progress bar on a terminal.
 
@@ -295,7 +295,7 @@ def train_all(table, output, words=(), progress=True):
 
 
 def write_copy(path, table):
-    """The table as it was read: ids, classes, speakers, folds."""
+    """Write the table as it was read: ids, classes, speakers, folds."""
     clips = {
         key: {
             "path": str(table.path(item["wav"])),
@@ -304,13 +304,13 @@ def write_copy(path, table):
         for key, item in as_speakers(table.manifest).items()
     }
     text = json.dumps(clips, indent=2, ensure_ascii=False) + "\n"
-    # A new time would have all files checked again.
+    # With a new time, all files would be checked again.
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         write_atomically(path, text)
 
 
 def run_quietly(argv, folder=None):
-    """One run of the recipe in this process; returns its folder."""
+    """Run the recipe once in this process; return the run folder."""
     with silence():
         with closing(Experiment(argv, "", None, folder)) as experiment:
             train_head(experiment, FrozenBrain, "frozen")
@@ -318,16 +318,16 @@ def run_quietly(argv, folder=None):
 
 
 def drop_classifier(folder):
-    """Removes a fold's classifier, which was trained to be tested.
+    """Remove a fold's classifier, which was only needed for its test.
 
-    With it would stay one copy of the encoder for each fold.
+    Otherwise one copy of the encoder would remain per fold.
     """
     forget(folder, CLASSIFIER)
 
 
 @contextmanager
 def silence():
-    """Nothing on the terminal; a run's log.txt has it all."""
+    """Print nothing on the terminal; a run's log.txt has everything."""
     root, hook = logging.getLogger(), sys.excepthook
     level, handlers = root.level, root.handlers[:]
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
@@ -335,14 +335,15 @@ def silence():
             try:
                 yield
             finally:
-                # A run leaves its own, which write to what is closed here.
+                # A run leaves its own handlers, which write to what is closed
+                # here.
                 root.handlers[:] = handlers
                 root.setLevel(level)
                 sys.excepthook = hook
 
 
 def quoted(value):
-    r"""A value as one word that is read as it is, whatever is in it.
+    r"""Quote a value as one word, whatever it contains.
 
     Example
     -------
@@ -351,5 +352,5 @@ def quoted(value):
     """
     if not isinstance(value, dict):
         value = str(value)
-    # SpeechBrain's parser takes every "=" for a space.
+    # SpeechBrain's parser replaces every "=" by a space.
     return json.dumps(value, ensure_ascii=False).replace("=", "\\u003d")

@@ -1,9 +1,9 @@
-"""Telling a full disk from other faults."""
+"""Detection of a full disk among other errors."""
 
 import errno
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-# torch and safetensors raise their own errors, without a number.
+# torch and safetensors raise their own errors, without an errno.
 WORDS = (
     "iostream error",
     "PytorchStreamWriter",
@@ -13,7 +13,7 @@ WORDS = (
 
 
 def disk_is_full(error):
-    """Whether an exception, or what it came from, is a full disk.
+    """Whether an exception, or its cause, is a full disk.
 
     Example
     -------

@@ -1,4 +1,4 @@
-"""What settings cannot be, told before the first hour of training."""
+"""Early checks of settings that are used late in a run."""
 
 from ser_brain.clustering.soft import check_soft
 from ser_brain.errors import InputError
@@ -6,7 +6,7 @@ from ser_brain.nnet.layer_rates import check_rates
 
 
 def check_early(settings):
-    """Refuses settings that a later stage could not use.
+    """Refuse settings that a later stage could not use.
 
     Arguments
     ---------

@@ -1,4 +1,4 @@
-"""What a run was computed with: the text of env.log."""
+"""The environment of a run: the text of env.log."""
 
 import platform
 import subprocess
@@ -12,13 +12,13 @@ import torch
 def environment():
     """Python, machine, revision, and the packages of this interpreter.
 
-    SpeechBrain's own asks the ``pip`` that the shell finds, which takes
-    seconds and may belong to another environment.
+    SpeechBrain's own function calls the ``pip`` that the shell finds, which
+    takes seconds and may belong to another environment.
 
     Returns
     -------
     str
-        For env.log.
+        The text of env.log.
 
     Example
     -------
@@ -40,7 +40,7 @@ def environment():
 
 
 def _revision():
-    """Commit of the checkout, if it is one and git is there."""
+    """Commit of the checkout, if it is one and git is installed."""
     command = ("git", "rev-parse", "--short", "HEAD")
     folder = Path(__file__).parent
     try:

@@ -1,4 +1,4 @@
-"""train_log.txt: one line for each epoch of each stage."""
+"""train_log.txt: one line per epoch and stage."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ class EpochLog(FileTrainLogger):
     """SpeechBrain's log, in which a resumed epoch replaces its first try.
 
     A process that is killed between the line of an epoch and its checkpoint
-    leaves a line that the resumed one writes again; one that a power cut
-    ended leaves a line without its end, which is removed.
+    leaves a line that the resumed one writes again; a power cut may leave an
+    incomplete line, which is removed.
 
     Arguments
     ---------
@@ -41,7 +41,7 @@ class EpochLog(FileTrainLogger):
         super().log_stats(stats_meta, *args, **kwargs)
 
     def _forget(self, stage, epoch):
-        """Removes the lines of this stage from an epoch on."""
+        """Remove the lines of this stage from an epoch on."""
         path = Path(self.save_file)
         if not path.is_file():
             return
@@ -56,6 +56,6 @@ class EpochLog(FileTrainLogger):
             write_atomically(path, "".join(kept))
 
     def _is_later(self, line, start, epoch):
-        """Whether a line is of an epoch that is still to come."""
+        """Whether a line is of an epoch that has yet to be run."""
         number = line.removeprefix(start).split(" - ")[0].split(",")[0].strip()
         return line.startswith(start) and int(number) >= epoch

@@ -25,16 +25,16 @@ from ser_brain.files import write_atomically
 from ser_brain.locks import hold
 from ser_brain.stopping import ignore_in_worker
 
-# Sections of the settings whose randomness is that of the adaptation.
+# Sections of the settings that use the random seed of the adaptation.
 ADAPTATION = ("emotion_states", "clusters", "adaptation")
-# A process that was just killed may leave workers that hold its lock.
+# The workers of a process just killed may still hold its lock.
 LOCK_SECONDS = 30
 
 logger = logging.getLogger(__name__)
 
 
 class Experiment(Outline):
-    """What a recipe script holds in its hands.
+    """A run as a recipe script uses it.
 
     Arguments
     ---------
@@ -46,12 +46,12 @@ class Experiment(Outline):
         ``prepare(data_folder, manifest, allow_incomplete, check_counts)``
         writes the manifest.
     folder : str or Path, optional
-        The run folder, where it is not one of those below ``results``.
+        The run folder, if it is not the usual one below ``results``.
 
     Raises
     ------
     InputError
-        If the command line or the corpus is bad, or another process writes
+        If the command line or the corpus is invalid, or another process writes
         to the run folder.
     """
 
@@ -66,14 +66,14 @@ class Experiment(Outline):
         self._make_folder()
 
     def _start_processes(self):
-        """Data-parallel processes, gloo where there is no GPU."""
+        """Start data-parallel processing, with gloo if there is no GPU."""
         device = self.run_opts.device or sb.utils.distributed.infer_device()
         check_device(device)
         check_precision(self.run_opts, device)
         chosen = {
             "device": device,
             "distributed_backend": "nccl" if "cuda" in device else "gloo",
-            # Layer drop leaves layers out of the backward pass.
+            # With layer drop, layers are missing in the backward pass.
             "find_unused_parameters": True,
         }
         overridden = self.run_opts.overridden_args | set(chosen)
@@ -83,9 +83,9 @@ class Experiment(Outline):
         sb.utils.distributed.ddp_init_group(self.run_opts)
 
     def _use_threads(self):
-        """As many threads on the CPU as the settings say.
+        """Use as many CPU threads as the settings require.
 
-        How a sum is shared out among threads decides its last bit.
+        The last bit of a sum depends on how it is split among threads.
         """
         threads = self.settings.get("threads")
         if threads is not None:
@@ -93,13 +93,13 @@ class Experiment(Outline):
             threadpool_limits(threads)
 
     def _tell_doubts(self):
-        """What the user's own classes make of the score."""
+        """Warn if the user's own classes make the score doubtful."""
         if self.table is not None and if_main_process():
             for sentence in class_doubts(self.manifest):
                 print(f"warning: {sentence}", file=sys.stderr, flush=True)
 
     def _take_folder(self):
-        """One process at a time writes to a run folder."""
+        """Lock the run folder: one process at a time may write to it."""
         self._lock = None
         if if_main_process():
             self._lock = hold(
@@ -112,15 +112,15 @@ class Experiment(Outline):
             )
 
     def close(self):
-        """Lets go of the run folder."""
+        """Release the run folder."""
         if self._lock is not None:
             self._lock.release()
 
     def _make_folder(self):
-        """Run folder, logs and the resolved settings."""
+        """Create the run folder, its logs and the resolved settings."""
         sb.create_experiment_directory(self.folder, save_env_desc=False)
         sys.excepthook = tell_exception
-        # The module that made the folder is no recipe to keep a copy of.
+        # The calling module is not a recipe, so no copy of it is kept.
         if if_main_process():
             Path(self.folder, Path(__file__).name).unlink(missing_ok=True)
             write_atomically(
@@ -133,10 +133,10 @@ class Experiment(Outline):
         self.wall_seconds, self.audio_per_second = {}, {}
 
     def run_stage(self, stage, work):
-        """Runs a stage and keeps its wall time and throughput."""
+        """Run a stage and record its wall time and throughput."""
 
         def afresh():
-            # What other settings gave is not this run's result.
+            # Results with other settings are not this run's.
             run_on_main(drop_results, args=[self.folder])
             return work()
 
@@ -147,14 +147,14 @@ class Experiment(Outline):
         return record
 
     def section(self, name):
-        """Builds a section of the settings, seeded on its own."""
+        """Build a section of the settings with its own seed."""
         adapts = name in ADAPTATION
         seed = self.adaptation_seed if adapts else self.seed
         sb.utils.seed.seed_everything(seed)
         return self.settings.section(name)
 
     def dataset(self, ids, decodes=True):
-        """Utterances as a SpeechBrain dataset, decoded or not."""
+        """Return utterances as a SpeechBrain dataset, decoded or not."""
         reader = None
         if decodes:
             hours = float(self.settings.get("audio_cache_hours"))
@@ -165,7 +165,7 @@ class Experiment(Outline):
         )
 
     def _located(self, entry):
-        """An entry of another corpus with the path of its own audio."""
+        """An entry of another corpus with the path of its audio."""
         if not self.tested:
             return entry
         wav = entry["wav"].replace(TEST_ROOT, str(self.test_root))
@@ -178,9 +178,9 @@ class Experiment(Outline):
         return self._reader
 
     def loader(self, ids, sampler=None, batch_size=1, decodes=True):
-        """Batches of utterances, by a sampler or in order."""
+        """Load batches of utterances, by a sampler or in order."""
         if not ids:
-            # No fold tests the clips of fold all.
+            # Fold "all" tests no clips.
             return []
         workers = int(self.settings.get("num_workers")) if decodes else 0
         order = (
@@ -198,21 +198,21 @@ class Experiment(Outline):
         )
 
     def tensorboard(self, stage):
-        """TensorBoard events of one stage."""
+        """Open the TensorBoard log of one stage."""
         return TensorboardLogger(str(self.folder / "tensorboard" / stage))
 
 
 def tell_exception(kind, error, traceback):
-    """A traceback to log.txt and to stderr.
+    """Write a traceback to log.txt and to stderr.
 
-    SpeechBrain's own hook writes it to stdout, where results are read.
+    SpeechBrain's own hook writes it to stdout, which is for results.
     """
     logger.debug("Exception:", exc_info=(kind, error, traceback))
     sys.__excepthook__(kind, error, traceback)
 
 
 def check_device(device):
-    """Refuses a device that this machine does not have.
+    """Refuse a device that this machine does not have.
 
     Example
     -------
@@ -233,7 +233,7 @@ def check_device(device):
 
 
 def check_precision(run_opts, device):
-    """Refuses fp16 where there is no GPU to scale its gradients.
+    """Refuse fp16 without a GPU, which is needed to scale gradients.
 
     Example
     -------

@@ -1,4 +1,4 @@
-"""States from a fine-tuned encoder: a V-FT run that takes the place of P1."""
+"""States from a fine-tuned encoder: a V-FT run instead of P1."""
 
 from pathlib import Path
 
@@ -8,13 +8,13 @@ from ser_brain.inference.checks import CLASSIFIER
 from ser_brain.results.outputs import read_json, read_predictions
 from ser_brain.results.runs import METRICS, PREDICTIONS
 
-# What --states_run says for the run of the same fold and seed.
+# Value of --states_run for the run of the same fold and seed.
 OWN = "vft"
 NAME = "fine_tuned"
 
 
 def states_run(outline):
-    """The run folder whose encoder gives the states; None: P1 does.
+    """The run folder whose encoder computes the states; None for P1.
 
     Arguments
     ---------
@@ -31,7 +31,7 @@ def states_run(outline):
 
 
 def fine_tuned_stage(run):
-    """The classifier of a finished run, as a stage that others depend on.
+    """Return the classifier of a finished run as a stage to depend on.
 
     Arguments
     ---------
@@ -61,20 +61,20 @@ def fine_tuned_stage(run):
 
 
 def check_same_fold(outline, stage):
-    """Refuses a run that was trained on a clip that this run tests.
+    """Refuse a run that was trained on a clip that this run tests.
 
     Arguments
     ---------
     outline : Outline
         With its fold chosen.
     stage : Stage
-        As ``fine_tuned_stage`` gives it.
+        As returned by ``fine_tuned_stage``.
 
     Raises
     ------
     InputError
         If the run is of another corpus, or did not test every clip that is
-        tested here: what it did not test, it may have been trained on.
+        tested here: it may have been trained on the others.
     """
     run = stage.folder.parents[1]
     if not outline.fold.test:
@@ -83,7 +83,7 @@ def check_same_fold(outline, stage):
     if metrics.get("key") != stage.key:
         raise InputError(
             f"{run / METRICS} does not belong to the model beside it: start "
-            "that run again, it goes on where it stopped."
+            "that run again to continue where it stopped."
         )
     tested = {row["id"] for row in read_predictions(run / PREDICTIONS)}
     lacking = sorted(set(outline.fold.test) - tested)

@@ -1,4 +1,4 @@
-"""The front-end cache that the settings ask for."""
+"""The front-end cache that the settings require."""
 
 import hashlib
 
@@ -18,22 +18,22 @@ FOLDER = "front_end"
 
 
 def front_end(experiment, section):
-    """The cache of a section's frozen front-end.
+    """Create the cache of a section's frozen front-end.
 
     Arguments
     ---------
     experiment : Experiment
-        The run. A cache on disk lies in ``front_end/`` of the corpus'
-        results and holds all utterances of its manifest, of training and
-        test parts alike: what a frozen front-end makes of a clip is learned
-        from none.
+        The run. A cache on disk is in ``front_end/`` of the corpus's results
+        and contains all utterances of its manifest, of both training and test
+        parts: the output of a frozen front-end is not learned from any of
+        them.
     section : dict
         The instantiated section.
 
     Returns
     -------
     MemoryCache, MappedFeatures or None
-        None: the front-end is computed each time, as it must be where the
+        None: the front-end is computed each time, as is necessary if the
         section has no ``front_end_cache`` or augments the waveforms.
     """
     mode = cache_mode(section.get("front_end_cache"))
@@ -46,10 +46,10 @@ def front_end(experiment, section):
 
 
 def _on_disk(experiment, section, gigabytes):
-    """The file of this corpus and model, computed if it is not there."""
+    """Open the file of this corpus and model, computed if missing."""
     encoder = section["modules"]["encoder"].to(experiment.run_opts.device)
     longest = sample_count(section["max_seconds"])
-    # The adaptation plays its crops as they are.
+    # The adaptation does not change the speed of its crops.
     speeds = section.get("speeds", [1.0])
     parts = (
         encoder.front_end_fingerprint(),

@@ -1,4 +1,4 @@
-"""Features of a frozen encoder's layers: computed once for a corpus."""
+"""Features of a frozen encoder's layers, computed once per corpus."""
 
 import hashlib
 import json
@@ -16,20 +16,20 @@ FOLDER = "layer_features"
 
 
 def layer_features(experiment, section, head):
-    """What the head keeps of every utterance of the corpus, at each speed.
+    """Compute the head's features of every utterance, at each speed.
 
     Arguments
     ---------
     experiment : Experiment
-        The run. The features lie in ``layer_features/`` of the corpus'
-        results, are shared by all folds and seeds, and hold training and
-        test parts alike: what a frozen encoder makes of a clip is learned
-        from none.
+        The run. The features are in ``layer_features/`` of the corpus's
+        results, are shared by all folds and seeds, and contain both training
+        and test parts: the output of a frozen encoder is not learned from any
+        of them.
     section : dict
         The instantiated section: encoder, its ``source`` where that is not
         the setting ``encoder``, and speeds.
     head : LayerHead or BimodalHead
-        Says what is kept of an utterance's layers.
+        Defines the features of an utterance's layers.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def layer_features(experiment, section, head):
 
 @torch.no_grad()
 def kept_features(encoder, head, signal):
-    """What the head keeps of one utterance, fp16 on the CPU, 2 dimensions."""
+    """The head's features of one utterance, fp16 on the CPU, 2 dimensions."""
     layers = encoder.layers(signal[None])[:, 0].float()
     kept = head.keep(layers).flatten(1).half().cpu()
     if not bool(kept.isfinite().all()):

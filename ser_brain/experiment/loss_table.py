@@ -23,13 +23,13 @@ METHOD = ROOT / "hparams" / "tapt.yaml"
 
 
 def named_folders(words):
-    """``NAME=FOLDER`` words as a dict.
+    """Parse ``NAME=FOLDER`` words into a dict.
 
     Raises
     ------
     InputError
-        If there is none, one is no such word, a name comes twice, or a
-        folder does not exist or holds no audio.
+        If there is none, one is malformed, a name is given twice, or a folder
+        does not exist or holds no audio.
 
     Example
     -------
@@ -47,7 +47,7 @@ def named_folders(words):
         name, equals, folder = word.partition("=")
         if not (name and equals and folder):
             raise InputError(
-                f"{word!r} is no NAME=FOLDER: write SAVEE=/path/to/AudioData."
+                f"{word!r} is not NAME=FOLDER: write SAVEE=/path/to/AudioData."
             )
         if name in folders:
             raise InputError(
@@ -59,7 +59,7 @@ def named_folders(words):
 
 
 def measured_losses(words, overrides):
-    """Measures what Table 3 consists of.
+    """Measure the losses of Table 3.
 
     Arguments
     ---------
@@ -102,7 +102,7 @@ def measured_losses(words, overrides):
 
 
 def loss_settings(chosen):
-    """Layers as a recipe applies them, without a corpus."""
+    """Settings in layers, as a recipe applies them, without a corpus."""
     settings = Settings(METHOD, chosen)
     scale = str(settings.get("scale"))
     if scale != "full":
@@ -111,13 +111,13 @@ def loss_settings(chosen):
     if variant != "paper":
         settings.apply("variants", variant)
         scale = f"{scale}-{variant}"
-    # What a run would decide; the loss depends on none of it.
+    # Settings that a run would decide; the loss depends on none of them.
     settings.apply_overrides(run_folder="", n_classes=1)
     return settings, scale
 
 
 def loss_notes(objective, section, summaries):
-    """What exactly is summed, and what was left out."""
+    """Notes on what is summed and what was left out."""
     said = TEXTS["paper"]
     prob, span, least = objective.mask_settings
     seed, seconds = section["seed"], section["max_seconds"]

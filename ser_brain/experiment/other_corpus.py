@@ -1,4 +1,4 @@
-"""Across corpora: trained on one, tested on a table of another."""
+"""Cross-corpus tests: trained on one corpus, tested on another's table."""
 
 from collections import Counter
 from pathlib import Path
@@ -8,27 +8,27 @@ from speechbrain.utils.distributed import if_main_process, run_on_main
 from ser_brain.corpora import load_manifest, prepare_table
 from ser_brain.errors import InputError
 
-# What stands for the folder of the tested table in its clips' paths.
+# Placeholder for the test table's folder in the paths of its clips.
 ROOT = "{test_root}"
 
 
 def label_map(given):
-    """Labels of the tested table with the classes that they are.
+    """Parse the map from labels of the test table to classes.
 
     Arguments
     ---------
     given : str, dict or None
-        As ``anger=angry,joy=happy`` on the command line, or a mapping.
+        For example ``anger=angry,joy=happy`` on the command line, or a dict.
 
     Returns
     -------
     dict or None
-        None where nothing is given: labels are classes.
+        None if nothing is given: labels are classes.
 
     Raises
     ------
     InputError
-        If it is no such list, or gives a label twice.
+        If it is not such a list, or gives a label twice.
 
     Example
     -------
@@ -57,18 +57,18 @@ def label_map(given):
 
 
 def read_test_table(table, manifest_path, classes, labels):
-    """Clips of another corpus, under the classes of the training.
+    """Read clips of another corpus, with the classes of the training.
 
     Arguments
     ---------
     table : str or Path
-        A table as ``--manifest`` takes it.
+        A table as for ``--manifest``.
     manifest_path : Path
-        Where its manifest is kept.
+        The file for its manifest.
     classes : list of str
-        Of the training.
+        Classes of the training.
     labels : dict or None
-        As ``label_map`` gives it.
+        As returned by ``label_map``.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def read_test_table(table, manifest_path, classes, labels):
 
 
 def _check_labels(table, labels, counts, classes):
-    """The map names labels of the table and classes of the training."""
+    """Check that the map names labels of the table and known classes."""
     for label, name in labels.items():
         if label not in counts:
             raise InputError(
@@ -121,7 +121,7 @@ def _check_labels(table, labels, counts, classes):
 
 
 def _check_classes(table, class_of, counts, classes):
-    """Every class of the training is tested."""
+    """Check that every class of the training is tested."""
     lost = [name for name in classes if name not in class_of.values()]
     if lost:
         raise InputError(
@@ -132,7 +132,7 @@ def _check_classes(table, class_of, counts, classes):
 
 
 def _tell_left_out(table, class_of, counts):
-    """Says which labels of the table are not tested."""
+    """Log which labels of the table are not tested."""
     left = {label: n for label, n in counts.items() if label not in class_of}
     if left and if_main_process():
         labels = ", ".join(sorted(left))
@@ -144,14 +144,14 @@ def _tell_left_out(table, class_of, counts):
 
 
 def check_apart(train, test, train_root, test_root):
-    """Refuses a test clip that is one of the training, too.
+    """Refuse a test clip that is also in the training part.
 
     Arguments
     ---------
     train, test : dict
         Manifest entries.
     train_root, test_root : Path
-        What their placeholders stand for.
+        The folders for which their placeholders stand.
 
     Raises
     ------

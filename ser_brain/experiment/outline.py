@@ -1,4 +1,4 @@
-"""What a run is, before anything is computed: settings, data, fold, folder."""
+"""Definition of a run before it is computed: settings, data, fold, folder."""
 
 import copy
 import dataclasses
@@ -55,7 +55,7 @@ RANDOM = "random"
 
 
 class Outline:
-    """A run as it would be: nothing is made but the manifest.
+    """The definition of a run, which creates nothing but the manifest.
 
     The settings come first, then ``prepare``, then ``choose_fold``; the run
     folder and the keys of the stages are known after that. A plan of many
@@ -68,28 +68,28 @@ class Outline:
     corpus : str
         "IEMOCAP" or "SAVEE".
     folder : str or Path, optional
-        The run folder, where it is not one of those below ``results``.
+        The run folder, if it is not the usual one below ``results``.
 
     Attributes
     ----------
     settings : Settings
         The merged settings.
     name : str
-        The corpus as results call it: ``SAVEE``, ``mini-SAVEE``, or the
+        The corpus's name in results: ``SAVEE``, ``mini-SAVEE``, or the
         stem of the user's own table.
     procedure, scale : str
         The yaml's stem; ``full``, ``small`` or ``nano`` with what stands
         apart.
     manifest : dict
-        Utterances of the chosen classes.
+        Utterances of the selected classes.
     classes : list of str
-        Class names; an emotion's index is its place.
+        Class names; an emotion's index is its position.
     fold : Fold
         Ids of the training and the test part.
     seed, adaptation_seed : int
-        Of the run, and of the adaptation that it fine-tunes.
+        Seeds of the run, and of the adaptation that it fine-tunes.
     folder, adaptation_folder : Path
-        The run folders of these two.
+        Their run folders.
 
     Example
     -------
@@ -102,14 +102,14 @@ class Outline:
         path, self.run_opts, overrides = parse_arguments(argv)
         self.procedure = path.stem
         self._given_folder = folder
-        # Another corpus, tested in place of a fold.
+        # Another corpus, tested instead of a fold.
         self.tested = {}
         self.settings = Settings(path, overrides)
         self._choose_data(corpus)
         self._apply_layers(corpus)
 
     def _choose_data(self, corpus):
-        """The user's table, else the corpus, else the mini corpus."""
+        """Choose the user's table, else the corpus, else the mini corpus."""
         settings = self.settings
         asked = settings.overrides.get("corpus")
         if asked is not None and asked.casefold() != corpus.casefold():
@@ -131,7 +131,7 @@ class Outline:
             self.name = f"mini-{corpus}"
 
     def _apply_layers(self, corpus):
-        """Corpus, then scale, then variant, then the command line."""
+        """Apply corpus, then scale, then variant, then the command line."""
         settings = self.settings
         if self.table is None:
             settings.apply("corpora", corpus.lower())
@@ -156,7 +156,7 @@ class Outline:
         check_early(settings)
 
     def prepare(self, prepare=None):
-        """Writes the manifest once, reads it, keeps the chosen classes.
+        """Write the manifest once, read it, and keep the selected classes.
 
         Arguments
         ---------
@@ -191,7 +191,7 @@ class Outline:
             self._add_test_table()
 
     def _add_test_table(self):
-        """Another corpus, which is tested in place of a fold."""
+        """Add another corpus, which is tested instead of a fold."""
         table = Path(self.settings.get("test_manifest")).expanduser()
         self.test_root = table.parent
         self.tested = read_test_table(
@@ -207,7 +207,7 @@ class Outline:
         self.manifest = {**self.manifest, **self.tested}
 
     def _unpack_mini(self, corpus):
-        """Says clearly that this is not the corpus."""
+        """Warn clearly that this is not the corpus."""
         self.data_folder = default_target(corpus)
         run_on_main(unpack_mini, args=[corpus, self.data_folder])
         if if_main_process():
@@ -221,7 +221,7 @@ class Outline:
             )
 
     def _keep_classes(self, whole, labels):
-        """The manifest, reduced to the classes of the settings."""
+        """Reduce the manifest to the classes of the settings."""
         classes = self.settings.get("classes")
         if classes is None:
             emotions = {entry["emotion"] for entry in whole.values()}
@@ -253,13 +253,13 @@ class Outline:
         return self.settings.get("fold_by")
 
     def fold_names(self):
-        """Names of all folds of the corpus, in the order of people."""
+        """Names of all folds of the corpus, in natural order."""
         if self.tested:
             return [self.tested_name]
         return list(folds(self.manifest, self.fold_by()))
 
     def _find_fold(self):
-        """The fold that the settings name, or all against another corpus."""
+        """Find the fold that the settings name, or all for another corpus."""
         name = str(self.settings.get("fold"))
         if not self.tested:
             return get_fold(self.manifest, self.fold_by(), name)
@@ -272,14 +272,14 @@ class Outline:
         return Fold(self.tested_name, tuple(train), tuple(sorted(self.tested)))
 
     def choose_fold(self):
-        """The tested group, its training part, seeds and run folders."""
+        """Choose the test group, its training part, seeds and run folders."""
         fold = self._find_fold()
         check_training_classes(self.manifest, fold, self.classes)
         train = training_share(self.manifest, fold.train, self.train_share)
         self.fold = dataclasses.replace(fold, train=train)
         self.seed = int(self.settings.get("seed"))
         given = self.settings.get("adaptation_seed")
-        # The yaml's own refers to the seed.
+        # The yaml's own value refers to the seed.
         self.adaptation_seed = given if isinstance(given, int) else self.seed
         self.folder = self._folder(self.procedure, self.seed)
         if self._given_folder is not None:
@@ -288,7 +288,7 @@ class Outline:
         self._settle_settings()
 
     def _settle_settings(self):
-        """Tells the settings what only the run knows."""
+        """Set the settings that only the run knows."""
         settled = {
             "run_folder": str(self.folder),
             "n_classes": len(self.classes),
@@ -305,7 +305,7 @@ class Outline:
         self.settings.apply_overrides(**settled)
 
     def of(self, fold, **settings):
-        """The same run, prepared already, of another fold and seed.
+        """Return the same prepared run with another fold and seed.
 
         Arguments
         ---------
@@ -338,7 +338,7 @@ class Outline:
 
     @property
     def corpus_folder(self):
-        """Where all results on the corpus lie."""
+        """Folder of all results on the corpus."""
         return Path(self.settings.get("results"), folder_name(self.name))
 
     def folder_of(self, procedure, scale=None):
@@ -356,7 +356,7 @@ class Outline:
         return without_texts({key: self.manifest[key] for key in ids})
 
     def key(self, section, ids, *depends):
-        """Hash of a section, of the samples it sees and of earlier stages."""
+        """Hash of a section, its samples and earlier stages."""
         return self.settings.key(
             section,
             RESAMPLER,
@@ -366,19 +366,19 @@ class Outline:
         )
 
     def _run_options(self):
-        """Those run options that a stage's result depends on."""
+        """The run options that a stage's result depends on."""
         chosen = {name: self.run_opts[name] for name in RUN_OPTIONS}
-        # The yaml's own holds unless the command line has another.
+        # The yaml's own value applies unless the command line overrides it.
         if "max_grad_norm" in self.run_opts.overridden_args:
             chosen["max_grad_norm"] = self.run_opts.max_grad_norm
         return chosen
 
     def stage(self, name, folder, key):
-        """A stage in ``save/`` of a run folder."""
+        """Return a stage in ``save/`` of a run folder."""
         return Stage(name, Path(folder) / "save" / name, key)
 
     def describe(self):
-        """What a run says it is, for metrics.json and the classifier."""
+        """Describe the run, for metrics.json and the classifier."""
         return {
             "corpus": self.name,
             "procedure": self.procedure,
@@ -389,6 +389,6 @@ class Outline:
         }
 
     def _told_adaptation_seed(self):
-        """None where nothing is adapted."""
+        """None if nothing is adapted."""
         adapts = "adaptation_seed" in self.settings.tree
         return self.adaptation_seed if adapts else None

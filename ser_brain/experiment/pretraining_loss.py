@@ -9,8 +9,8 @@ is a sum over its masked frames,
 
 which is what transformers' ``Wav2Vec2ForPreTraining`` returns for a batch of
 that clip alone. Crop, masked frames and distractors are drawn from a seed and
-the clip's path below its folder: the figure is the same wherever the folder
-lies, in whatever order, on however many machines it is computed.
+the clip's path below its folder: the figure does not depend on the location of
+the folder, on the order of the clips or on the number of machines.
 """
 
 import hashlib
@@ -29,12 +29,12 @@ AUDIO = {".wav", ".flac"}
 
 
 def find_clips(folder):
-    """All wav and flac files below a folder.
+    """Find all wav and flac files below a folder.
 
     Arguments
     ---------
     folder : str or Path
-        Where to look, to any depth.
+        The folder to search, to any depth.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def find_clips(folder):
     """
     folder = Path(folder).expanduser()
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder: give a folder of audio.")
+        raise InputError(f"{folder} is not a folder: give a folder of audio.")
     clips = {
         path.relative_to(folder).as_posix(): path
         for path in sorted(folder.rglob("*"))
@@ -70,14 +70,14 @@ def find_clips(folder):
 
 
 def clip_generator(seed, name):
-    """Random numbers of one clip, whatever came before it."""
+    """Random generator of one clip, independent of other clips."""
     digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
 @torch.no_grad()
 def clip_loss(objective, wav, generator, max_seconds=10.0):
-    """Pretraining loss of one clip.
+    """Compute the pretraining loss of one clip.
 
     Arguments
     ---------
@@ -86,9 +86,9 @@ def clip_loss(objective, wav, generator, max_seconds=10.0):
     wav : torch.Tensor
         Waveform at 16 kHz, shape (samples,).
     generator : torch.Generator
-        Draws crop, masked frames and distractors.
+        Draws the crop, masked frames and distractors.
     max_seconds : float
-        A longer clip is cut to so much, at a random place, as TAPT does.
+        A longer clip is cropped to this length at random, as in TAPT.
 
     Returns
     -------
@@ -135,21 +135,22 @@ def clip_loss(objective, wav, generator, max_seconds=10.0):
 
 
 class ClipRecord:
-    """Losses of clips in a file of JSON lines: a killed count goes on.
+    """Losses of clips in a file of JSON lines, from which to resume.
 
     Arguments
     ---------
     path : str or Path
         The file.
     key : str
-        What the losses depend on; a file with another key is begun anew.
+        Hash of what the losses depend on; a file with another key is
+        discarded.
     """
 
     def __init__(self, path, key):
         self.path = Path(path)
         self.key = key
         self.losses = self._read()
-        # Without what a kill left of the last line, or another key's lines.
+        # Without an incomplete last line, or the lines of another key.
         lines = [{"key": key}, *self.losses.values()]
         text = "".join(json.dumps(line) + "\n" for line in lines)
         write_atomically(self.path, text)
@@ -158,14 +159,14 @@ class ClipRecord:
         if not self.path.is_file():
             return {}
         lines = self.path.read_text(encoding="utf-8").split("\n")
-        # The last line is empty, or was cut in the middle.
+        # The last line is empty or incomplete.
         records = [json.loads(line) for line in lines[:-1]]
         if not records or records[0] != {"key": self.key}:
             return {}
         return {(one["clip"], one["file"]): one for one in records[1:]}
 
     def add(self, clip, file, loss):
-        """Keeps the loss of a clip; None: it was too short."""
+        """Add the loss of a clip; None: it was too short."""
         line = {"clip": clip, "file": file, "loss": loss}
         self.losses[clip, file] = line
         with self.path.open("a", encoding="utf-8") as stream:
@@ -173,7 +174,7 @@ class ClipRecord:
 
 
 def folder_losses(objective, folder, record, seed=1, max_seconds=10.0):
-    """Losses of all clips below a folder, with a progress bar.
+    """Compute the losses of all clips below a folder, with a progress bar.
 
     Arguments
     ---------
@@ -182,16 +183,16 @@ def folder_losses(objective, folder, record, seed=1, max_seconds=10.0):
     folder : str or Path
         The audio.
     record : ClipRecord
-        What is known already, and is added to.
+        Losses computed before; new ones are added.
     seed : int
-        Of crops, masks and distractors.
+        Seed of crops, masks and distractors.
     max_seconds : float
         As in ``clip_loss``.
 
     Returns
     -------
     list
-        What ``clip_loss`` answered for each clip, in the order of the paths.
+        What ``clip_loss`` returned for each clip, in the order of the paths.
     """
     losses = []
     clips = find_clips(folder)
@@ -213,20 +214,20 @@ def folder_losses(objective, folder, record, seed=1, max_seconds=10.0):
 
 
 def summarize_losses(losses):
-    """Means of a folder.
+    """Average the losses of a folder.
 
     Arguments
     ---------
     losses : list
-        What ``folder_losses`` answered.
+        As ``folder_losses`` returns them.
 
     Returns
     -------
     dict
-        clips; too_short (left out); seconds and masked (mean of a clip);
+        clips; too_short (left out); seconds and masked (mean per clip);
         loss (sum over a clip's masked frames, mean over clips: the paper's
         kind of figure); loss_per_frame and contrastive_per_frame (of all
-        masked frames); accuracy (share of the masked frames, in [0, 1]).
+        masked frames); accuracy (fraction of the masked frames, in [0, 1]).
 
     Raises
     ------

@@ -1,7 +1,8 @@
-"""A head that starts from a linear probe of the encoder it sits on.
+"""A head that starts from a linear probe of its encoder.
 
-A random head at a high rate unlearns a good encoder before it has learned
-anything itself: linear probing, then fine-tuning (Kumar et al., ICLR 2022).
+With a random head and a high learning rate, a good encoder is damaged before
+the head has learned anything. The remedy is linear probing, then fine-tuning
+(Kumar et al., ICLR 2022).
 """
 
 import numpy as np
@@ -14,10 +15,10 @@ from ser_brain.errors import InputError
 
 
 def start_from_probe(experiment, section, ids):
-    """Sets the head to a logistic regression on the encoder as it is.
+    """Set the head to a logistic regression on the unchanged encoder.
 
-    Utterances are cut and played as training does it, without masks; classes
-    weigh alike; pooled vectors are standardised.
+    Utterances are cropped and played as in training, without masks; classes
+    have equal weight; pooled vectors are standardised.
 
     Arguments
     ---------
@@ -32,7 +33,7 @@ def start_from_probe(experiment, section, ids):
     Raises
     ------
     InputError
-        If the pooling has weights of its own, which no probe finds, or the
+        If the pooling has its own weights, which a probe cannot set, or the
         head is not linear.
     """
     encoder, head = section["modules"]["encoder"], section["modules"]["head"]
@@ -44,7 +45,7 @@ def start_from_probe(experiment, section, ids):
     ).fit((vectors - mean) / scale, labels)
     weight, bias = np.asarray(probe.coef_), np.asarray(probe.intercept_)
     if len(probe.classes_) == 2:
-        # One logit that tells the second class: two of half its size.
+        # One logit for the second class becomes two of half its size.
         weight = np.concatenate([-weight, weight]) / 2
         bias = np.concatenate([-bias, bias]) / 2
     head.start_from(mean, scale, weight, bias)
@@ -52,7 +53,7 @@ def start_from_probe(experiment, section, ids):
 
 
 def start_from_ridge(experiment, section, ids, target_mean, target_scale):
-    """Sets the head to a ridge regression of the utterances' targets.
+    """Set the head to a ridge regression on the utterances' targets.
 
     Arguments
     ---------
@@ -60,12 +61,12 @@ def start_from_ridge(experiment, section, ids, target_mean, target_scale):
         As for ``start_from_probe``; ``probe_c`` is the inverse of the ridge's
         penalty, on standardised vectors and targets.
     target_mean, target_scale : array
-        Of the targets, shape (targets,).
+        Mean and scale of the targets, shape (targets,).
 
     Raises
     ------
     InputError
-        As there.
+        As for ``start_from_probe``.
     """
     encoder, head = section["modules"]["encoder"], section["modules"]["head"]
     _check_head(head)
@@ -79,7 +80,7 @@ def start_from_ridge(experiment, section, ids, target_mean, target_scale):
 
 
 def _check_head(head):
-    """Refuses a head that no linear probe can be."""
+    """Refuse a head that cannot be set to a linear probe."""
     if any(True for _ in head.pooling.parameters()):
         raise InputError(
             f"--head_start probe needs a pooling without weights, and this "
@@ -94,19 +95,19 @@ def _check_head(head):
 
 @torch.no_grad()
 def pooled_vectors(experiment, section, ids, wanted="label"):
-    """Pooled output of the encoder for utterances at each speed.
+    """Compute the encoder's pooled output for utterances at each speed.
 
     Arguments
     ---------
     experiment, section, ids
         As for ``start_from_probe``.
     wanted : str
-        What the utterances are asked for: label or target.
+        Attribute of the utterances to return: label or target.
 
     Returns
     -------
     tuple of numpy.ndarray
-        Vectors (speeds * utterances, pooled), float64, and what is wanted.
+        Vectors (speeds * utterances, pooled), float64, and the attribute.
     """
     device = experiment.run_opts.device
     encoder = section["modules"]["encoder"].to(device).eval()

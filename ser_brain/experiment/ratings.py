@@ -1,4 +1,4 @@
-"""Ratings of an utterance: an encoder is fine-tuned to predict them."""
+"""Fine-tuning of an encoder to predict ratings of utterances."""
 
 import json
 
@@ -27,16 +27,16 @@ PREDICTED = "predicted.json"
 
 
 def rate(experiment, brain_class, section):
-    """Trains a regression of ratings, tests it, writes the results.
+    """Train a regression of ratings, test it, and write the results.
 
     Arguments
     ---------
     experiment : Experiment
         The run.
     brain_class : type
-        ``RatingBrain``, or a sub-class.
+        ``RatingBrain``, or a subclass.
     section : str
-        Section of the yaml that it is trained over.
+        Its section of the yaml.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def rate(experiment, brain_class, section):
         ratings = {}
         if fold.test:
             ratings = mean_posteriors(brain, loader, built["test_speeds"])
-        # Not before: SpeechBrain's test begins with the last checkpoint.
+        # Only now, because SpeechBrain's test loads the last checkpoint.
         merge_adapters(encoder)
         if if_main_process():
             check_finite(ratings, torch.tensor([*ratings.values()]))
@@ -95,12 +95,12 @@ def rate(experiment, brain_class, section):
 
 
 def targets_of(experiment, ids):
-    """Ratings of utterances, float64 of shape (utterances, targets)."""
+    """Return ratings of utterances, float64 of shape (utterances, targets)."""
     return np.array([experiment.manifest[key]["target"] for key in ids])
 
 
 def rating_results(experiment, predicted, key):
-    """Writes ratings.csv and ratings.json; prints.
+    """Write ratings.csv and ratings.json, and print a summary.
 
     Arguments
     ---------
@@ -109,12 +109,12 @@ def rating_results(experiment, predicted, key):
     predicted : dict
         Utterance id to its predicted ratings.
     key : str
-        Of the stage that they come from.
+        Key of the stage that predicted them.
 
     Returns
     -------
     dict
-        What ratings.json holds.
+        The content of ratings.json.
     """
     tested = [name for name in experiment.fold.test if name in predicted]
     truth = targets_of(experiment, tested)

@@ -1,4 +1,4 @@
-"""The three files that a run ends with, and the table it prints."""
+"""The result files of a run, and the table that it prints."""
 
 import sys
 from pathlib import Path
@@ -17,7 +17,7 @@ RATINGS = ("ratings.csv", "ratings.json")
 
 
 def drop_results(folder):
-    """Removes the results of an earlier run from a run folder."""
+    """Remove the results of an earlier run from a run folder."""
     for name in RESULTS + RATINGS:
         (folder / name).unlink(missing_ok=True)
 
@@ -27,7 +27,7 @@ def prediction_rows(experiment, posteriors):
     rows = []
     tested = experiment.fold.test
     if experiment.run_opts.debug:
-        # SpeechBrain tests a few batches only.
+        # In debug mode SpeechBrain tests only a few batches.
         tested = [key for key in tested if key in posteriors]
     for key in tested:
         entry = experiment.manifest[key]
@@ -46,7 +46,7 @@ def prediction_rows(experiment, posteriors):
 
 
 def write_results(experiment, posteriors, key):
-    """Writes predictions.csv, metrics.json and confusion.png; prints.
+    """Write predictions.csv, metrics.json and confusion.png; print a table.
 
     Arguments
     ---------
@@ -55,12 +55,12 @@ def write_results(experiment, posteriors, key):
     posteriors : dict
         Utterance id to the posterior of each class.
     key : str
-        Of the stage that they come from.
+        Key of the stage that computed them.
 
     Returns
     -------
     dict
-        What metrics.json holds.
+        The content of metrics.json.
     """
     rows = prediction_rows(experiment, posteriors)
     truth = [row["label"] for row in rows]
@@ -100,7 +100,7 @@ def write_results(experiment, posteriors, key):
 
 
 def next_step(experiment):
-    """What to type once there is a real corpus."""
+    """The command to use with a real corpus."""
     corpus = experiment.name.removeprefix("mini-")
     # Several method files may share a script.
     script = Path(sys.argv[0]).name

@@ -1,8 +1,8 @@
 """Layers of HyperPyYAML: method, corpus, scale, variant, command line.
 
-Each layer is a plain override file; later wins. The merged text is resolved
-once for the record (``hyperparams.yaml``), and each stage instantiates its
-own section of it, so that nothing is built that is not run.
+Each layer is a plain override file; later layers win. The merged text is
+resolved once for the record (``hyperparams.yaml``), and each stage
+instantiates its own section of it, so that only what is run is built.
 """
 
 import copy
@@ -23,13 +23,13 @@ from ser_brain.results.later import as_before
 ROOT = Path(__file__).resolve().parents[2]
 YAML = ruamel.yaml.YAML()
 
-# What settings are called elsewhere.
+# Names of settings elsewhere.
 OTHER_NAMES = {
     "learning_rate": "lr",
     "num_epochs": "epochs",
     "number_of_epochs": "epochs",
 }
-# Settings that name a model: its content counts, not where it lies.
+# Settings that name a model: its content counts, not its location.
 SOURCES = (
     "encoder",
     "wav2vec",
@@ -38,7 +38,7 @@ SOURCES = (
     "text_encoder",
     "asr",
 )
-# Settings that change how fast a stage is, never what it computes.
+# Settings that affect the speed of a stage, never its result.
 NEUTRAL = {
     "num_workers": 0,
     "audio_cache_hours": 0,
@@ -56,12 +56,12 @@ NEUTRAL = {
 
 
 def load_layer(path):
-    """One yaml file as a tree with its tags.
+    """Load a yaml file as a tree with its tags.
 
     Raises
     ------
     InputError
-        If the file is missing or no mapping.
+        If the file is missing or not a mapping.
     """
     if not path.is_file():
         raise InputError(
@@ -75,12 +75,12 @@ def load_layer(path):
 
 
 def tag_of(value):
-    """The yaml tag of a setting, as ``!new:torch.nn.ReLU``, or None."""
+    """The yaml tag of a setting, such as ``!new:torch.nn.ReLU``, or None."""
     return getattr(getattr(value, "tag", None), "value", None)
 
 
 def is_section(value):
-    """Whether a setting is a plain mapping, which overrides go into."""
+    """Whether a setting is a plain mapping, which overrides can extend."""
     return isinstance(value, dict) and not tag_of(value)
 
 
@@ -111,12 +111,12 @@ class UnknownSetting(InputError):
 
 
 def check_overrides(overrides, method, hparams):
-    """Refuses keys of the command line that the method does not have.
+    """Refuse keys of the command line that the method does not have.
 
     Raises
     ------
     InputError
-        Naming the nearest key, or the files that do have it.
+        With the nearest key, or the files that have it.
     """
     elsewhere = known_elsewhere(hparams)
     for key in overrides:
@@ -138,7 +138,7 @@ def check_overrides(overrides, method, hparams):
 
 
 def dumped(tree):
-    """A tree as yaml text."""
+    """Serialise a tree as yaml text."""
     stream = StringIO()
     YAML.dump(tree, stream)
     return stream.getvalue()
@@ -146,13 +146,13 @@ def dumped(tree):
 
 @functools.lru_cache(maxsize=64)
 def loaded(text):
-    """Yaml text as a tree, which is not to be changed."""
+    """Parse yaml text into a tree, which must not be changed."""
     return YAML.load(text)
 
 
 @functools.lru_cache(maxsize=64)
 def resolve(text):
-    """HyperPyYAML text with its references resolved, which takes a while."""
+    """Resolve the references of HyperPyYAML text, which takes a while."""
     return resolve_references(text).getvalue()
 
 
@@ -180,21 +180,21 @@ class Settings:
         self.path = path
         self.hparams = path.parent
         self.tree = load_layer(path)
-        # Kept for the keys of several sections; a change of the tree ends it.
+        # Cached for the keys of several sections, until the tree changes.
         self._neutral_text = None
         check_overrides(overrides, self.tree, self.hparams)
         self.overrides = {
-            # A flag without a value switches on.
+            # A flag without a value means True.
             key: True if value is None and self.tree[key] is False else value
             for key, value in overrides.items()
         }
 
     def get(self, key, default=None):
-        """A top-level setting, the command line's if it has one."""
+        """Return a top-level setting, that of the command line if given."""
         return self.overrides.get(key, self.tree.get(key, default))
 
     def apply(self, kind, name):
-        """Applies an override file; keys of other methods are passed over.
+        """Apply an override file; keys of other methods are ignored.
 
         Arguments
         ---------
@@ -205,7 +205,7 @@ class Settings:
         """
         path = self.hparams / kind / f"{name}.yaml"
         known = sorted(p.stem for p in path.parent.glob("*.yaml"))
-        # A name, not the path of a file elsewhere.
+        # Only a name, not the path of a file elsewhere.
         if name not in known:
             raise InputError(
                 f"'{name}' is not one of {kind}: {', '.join(known)}."
@@ -224,11 +224,11 @@ class Settings:
                 )
 
     def apply_overrides(self, **more):
-        """Applies the command line, then what the run itself decides."""
+        """Apply the command line, then the run's own settings."""
         self._neutral_text = None
         for key, value in {**self.overrides, **more}.items():
             both = is_section(self.tree[key]) and is_section(value)
-            # Another choice of classes replaces the corpus' own.
+            # Another choice of classes replaces the corpus's own.
             if key == "classes" or not both:
                 self.tree[key] = value
                 continue
@@ -241,19 +241,19 @@ class Settings:
                 ) from error
 
     def resolved(self):
-        """The settings as HyperPyYAML text, all references resolved."""
+        """Return the settings as HyperPyYAML text with resolved references."""
         return resolve(dumped(self.tree))
 
     def value(self, key):
-        """A top-level setting after references are resolved."""
+        """Return a top-level setting after references are resolved."""
         return YAML.load(self.resolved())[key]
 
     def section_text(self, name):
-        """One section of the resolved settings, alone."""
+        """Return one section of the resolved settings."""
         return dumped(self.value(name))
 
     def section(self, name):
-        """Instantiates one section.
+        """Instantiate one section.
 
         Raises
         ------
@@ -272,10 +272,10 @@ class Settings:
             ) from error
 
     def _neutral(self):
-        """Resolved text without what changes no result.
+        """Return resolved text without settings that do not change results.
 
-        The runs of a plan then differ in their seeds alone, and most of
-        them need not be resolved again.
+        The runs of a plan then differ only in their seeds, and most of them
+        need not be resolved again.
         """
         tree = copy.copy(self.tree)
         tree.update({k: v for k, v in NEUTRAL.items() if k in tree})
@@ -286,7 +286,7 @@ class Settings:
         return resolve(dumped(tree))
 
     def key(self, name, *depends):
-        """A hash of all that the result of a section depends on.
+        """Hash everything that the result of a section depends on.
 
         Arguments
         ---------
@@ -314,7 +314,7 @@ def canonical_section(text, name):
 
 
 def canonical(text):
-    """The same yaml text for the same content: no comments, one layout.
+    """Normalise yaml text: no comments, one layout.
 
     Example
     -------
@@ -325,7 +325,7 @@ def canonical(text):
 
 
 def fingerprint(source):
-    """Content hash of a checkpoint file or folder; a hub name as it is.
+    """Content hash of a checkpoint file or folder; a hub name unchanged.
 
     Example
     -------
@@ -350,7 +350,7 @@ def fingerprint(source):
 
 @functools.lru_cache
 def content_hash(files, times):
-    """Hash of some files; their sizes and times tell when to read again."""
+    """Hash of files, cached by their sizes and times."""
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.name.encode())

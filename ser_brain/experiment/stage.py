@@ -1,4 +1,4 @@
-"""A stage of a run: done once, resumed when killed, redone when stale."""
+"""A stage of a run: done once, resumed if killed, repeated if stale."""
 
 import json
 import logging
@@ -16,21 +16,21 @@ logger = logging.getLogger(__name__)
 
 
 class Stage:
-    """A folder that holds the result of a stage and the key of its causes.
+    """A folder with the result of a stage and the key of its inputs.
 
     ``done.json`` is written last and has the checksum of every other file: a
-    stage counts as done only while all of them are as they were written.
-    ``unfinished.json`` marks work that a killed process left, to be taken up
+    stage counts as done only as long as all of them are unchanged.
+    ``unfinished.json`` marks the work of a killed process, which is resumed
     only for the same key.
 
     Arguments
     ---------
     name : str
-        What the stage is called in logs.
+        Name of the stage in logs.
     folder : str or Path
-        Where its result lies.
+        Folder of its result.
     key : str
-        Hash of all that the result depends on.
+        Hash of everything that the result depends on.
 
     Example
     -------
@@ -51,12 +51,12 @@ class Stage:
 
     @property
     def checkpoints(self):
-        """Folder of SpeechBrain checkpoints, gone when the stage is done."""
+        """Folder of SpeechBrain checkpoints, deleted when the stage ends."""
         return self.folder / "checkpoints"
 
     @property
     def nonfinite(self):
-        """Folder of the updates that were skipped; no part of the result."""
+        """Folder of skipped updates; not part of the result."""
         return self.folder / "nonfinite"
 
     def _record(self, name):
@@ -65,7 +65,7 @@ class Stage:
 
     @property
     def done(self):
-        """What the finished stage recorded, or None."""
+        """Return what the finished stage recorded, or None."""
         record = self._record("done.json")
         if record is None:
             return None
@@ -79,7 +79,7 @@ class Stage:
 
     @property
     def unfinished(self):
-        """Whether a process began it, and has not come to its end."""
+        """Whether it was begun but not finished."""
         return self._record("unfinished.json") is not None
 
     def run(self, work):
@@ -90,7 +90,7 @@ class Stage:
         Arguments
         ---------
         work : callable
-            Does the stage and returns a dict to record. All data-parallel
+            Computes the stage and returns a dict to record. All data-parallel
             processes call it.
 
         Returns
@@ -101,7 +101,7 @@ class Stage:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         with self._turn():
             ddp_barrier()
-            # Every process looks before one of them begins anew.
+            # Every process checks before one of them begins again.
             record = self.done
             if record is not None:
                 logger.info(f"{self.name}: finished before, kept.")
@@ -111,13 +111,13 @@ class Stage:
             return self._do(work)
 
     def _turn(self):
-        """The main process's turn; the others wait at the next barrier."""
+        """Take the main process's turn; others wait at the next barrier."""
         if if_main_process():
             return turn(self.folder.with_suffix(".lock"), self.name)
         return nullcontext()
 
     def _do(self, work):
-        """The stage itself, from its last checkpoint if there is one."""
+        """Run the stage itself, from its last checkpoint if there is one."""
         resumes = self.unfinished
         ddp_barrier()
         if if_main_process():
@@ -135,7 +135,7 @@ class Stage:
 
     def _begin(self, resumes):
         if resumes:
-            logger.info(f"{self.name}: goes on where it was stopped.")
+            logger.info(f"{self.name}: continues where it was stopped.")
             self._clear()
             return
         logger.info(f"{self.name}: begins.")
@@ -146,12 +146,12 @@ class Stage:
 
     @property
     def _own(self):
-        """Names in the folder that are no part of the result."""
+        """Names in the folder that are not part of the result."""
         records = ("done.json", "unfinished.json")
         return (*records, self.checkpoints.name, self.nonfinite.name)
 
     def _clear(self):
-        """Removes what a killed process began to write of the result."""
+        """Remove partial results of a killed process."""
         for path in self.folder.iterdir():
             if path.name not in self._own:
                 remove(path)
@@ -166,13 +166,13 @@ class Stage:
         self._tidy()
 
     def _tidy(self):
-        """Removes what a finished stage does not need; a kill may leave it."""
+        """Remove what a finished stage does not need; a kill may leave it."""
         shutil.rmtree(self.checkpoints, ignore_errors=True)
         (self.folder / "unfinished.json").unlink(missing_ok=True)
 
 
 def in_round(name, number):
-    """A stage's name in a round of clustering and adaptation.
+    """Name of a stage in a round of clustering and adaptation.
 
     Example
     -------
@@ -183,7 +183,7 @@ def in_round(name, number):
 
 
 def read_record(path):
-    """What a record says; nothing where it is missing or cut.
+    """Read a record; None if it is missing or incomplete.
 
     Example
     -------
@@ -203,12 +203,12 @@ def read_record(path):
 
 
 def forget(folder, names):
-    """Removes files of a finished stage that nobody needs any more.
+    """Remove files of a finished stage that are no longer needed.
 
     Arguments
     ---------
     folder : Path
-        Of the stage, which still counts as done afterwards.
+        Folder of the stage, which still counts as done afterwards.
     names : sequence of str
         Files and folders in it.
     """
@@ -224,7 +224,7 @@ def forget(folder, names):
 
 
 def remove(path):
-    """Removes a file or a folder, if it is there.
+    """Remove a file or a folder, if it exists.
 
     Example
     -------

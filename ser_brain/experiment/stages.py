@@ -1,10 +1,10 @@
-"""The steps of the procedures, each a Brain trained over one section.
+"""The steps of the procedures, each of which trains a Brain.
 
 ``emotion_states`` (P1), ``pseudo_labels`` (P2), ``adapt_to_clusters`` (P3),
 ``adapt_contrastively`` (TAPT), ``fine_tune`` (V-FT, P4) and ``train_head``.
-A step takes the experiment, the Brain that it trains, the name of a section
-of the yaml, and what the steps before it answered. It is skipped when its
-result is there already.
+A step takes the experiment, the Brain that it trains, the name of a section of
+the yaml, and the results of earlier steps. It is skipped if its result already
+exists.
 """
 
 import json
@@ -59,7 +59,7 @@ def emotion_states(experiment, brain_class, section, folder=None):
     experiment : Experiment
         The run.
     brain_class : type
-        ``EmotionStateBrain``, or a sub-class.
+        ``EmotionStateBrain``, or a subclass.
     section : str
         Section of the yaml that it is trained over.
     folder : Path, optional
@@ -121,12 +121,12 @@ def pseudo_labels(experiment, section, states, folder=None, number=1):
     section : str
         Section of the yaml that has the k-means.
     states : Stage
-        What ``emotion_states`` answered.
+        As returned by ``emotion_states``.
     folder : Path, optional
         Run folder that holds the result; by default this procedure's own,
         of the adaptation's seed.
     number : int
-        Of the round of clustering and adaptation.
+        Number of the round of clustering and adaptation.
 
     Returns
     -------
@@ -144,7 +144,7 @@ def pseudo_labels(experiment, section, states, folder=None, number=1):
         built = experiment.section(section)
         ensemble, top = built["ensemble"], built["soft_top"]
         encoder = states_encoder(experiment, states)
-        # Both files go with the folder when the stage is done.
+        # Both files are deleted with the folder when the stage is done.
         file = write_states(experiment, encoder, stage.checkpoints, train)
         frames = file.open()
         some = file.sample(built["kmeans_share"], ensemble.seed)
@@ -184,16 +184,16 @@ def adapt_to_clusters(experiment, brain_class, section, states, clusters):
     experiment : Experiment
         The run.
     brain_class : type
-        ``ClusterBrain``, or a sub-class.
+        ``ClusterBrain``, or a subclass.
     section : str
         Section of the yaml that it is trained over.
     states, clusters : Stage
-        What P1 and P2 answered.
+        Results of P1 and P2.
 
     Returns
     -------
     Stage
-        Of the last round; it holds the encoder in transformers' format.
+        Stage of the last round, with the encoder in transformers' format.
     """
     stage = adapted_stage(experiment, section, clusters)
     predict_clusters(experiment, brain_class, section, states, clusters, stage)
@@ -208,7 +208,7 @@ def adapt_to_clusters(experiment, brain_class, section, states, clusters):
 
 
 def predict_clusters(experiment, brain_class, section, states, clusters, stage):
-    """One adaptation to pseudo-labels."""
+    """Run one adaptation to pseudo-labels."""
     train = experiment.fold.train
 
     def work():
@@ -235,14 +235,14 @@ def predict_clusters(experiment, brain_class, section, states, clusters, stage):
 
 
 def adapt_contrastively(experiment, brain_class, section):
-    """TAPT: wav2vec 2.0 goes on with its own pretraining.
+    """TAPT: wav2vec 2.0 continues its own pretraining.
 
     Arguments
     ---------
     experiment : Experiment
         The run.
     brain_class : type
-        ``ContrastiveBrain``, or a sub-class.
+        ``ContrastiveBrain``, or a subclass.
     section : str
         Section of the yaml that it is trained over.
 
@@ -266,14 +266,14 @@ def adapt_contrastively(experiment, brain_class, section):
 
 
 def fine_tune(experiment, brain_class, section, adapted=None):
-    """V-FT, or P4: trains the classifier, tests it, writes the results.
+    """V-FT or P4: train the classifier, test it, and write the results.
 
     Arguments
     ---------
     experiment : Experiment
         The run.
     brain_class : type
-        ``UtteranceBrain``, or a sub-class.
+        ``UtteranceBrain``, or a subclass.
     section : str
         Section of the yaml that it is trained over.
     adapted : Stage, optional
@@ -315,12 +315,12 @@ def fine_tune(experiment, brain_class, section, adapted=None):
 
 
 def test_and_save(experiment, stage, brain, loader, encoder, head):
-    """Posteriors of the test part, and the classifier for later use."""
+    """Compute posteriors of the test part, and save the classifier."""
     speeds = brain.hparams.test_speeds
     posteriors = {}
     if experiment.fold.test:
         posteriors = mean_posteriors(brain, loader, speeds)
-    # Not before: SpeechBrain's test begins with the last checkpoint.
+    # Only now, because SpeechBrain's test loads the last checkpoint.
     merge_adapters(encoder)
     if if_main_process():
         check_finite(posteriors, torch.tensor([*posteriors.values()]))
@@ -337,7 +337,7 @@ def test_and_save(experiment, stage, brain, loader, encoder, head):
 
 
 def tested_results(experiment, stage):
-    """The result files of a finished classifier, on the main process."""
+    """Write the result files of a finished classifier, on the main process."""
     if not if_main_process() or not experiment.fold.test:
         return None
     text = (stage.folder / "posteriors.json").read_text(encoding="utf-8")
@@ -345,14 +345,14 @@ def tested_results(experiment, stage):
 
 
 def train_head(experiment, brain_class, section):
-    """Trains a head over the layers of a frozen encoder and tests it.
+    """Train a head over the layers of a frozen encoder and test it.
 
     Arguments
     ---------
     experiment : Experiment
         The run.
     brain_class : type
-        ``FrozenBrain``, or a sub-class.
+        ``FrozenBrain``, or a subclass.
     section : str
         Section of the yaml that it is trained over.
 

@@ -1,4 +1,4 @@
-"""Frames to cluster: of P1's encoder, of a fine-tuned or an adapted one."""
+"""Frames to cluster, from P1's encoder or a fine-tuned or adapted one."""
 
 import torch
 from tqdm import tqdm
@@ -12,7 +12,7 @@ from ser_brain.lobes.layer_states import LayerStates
 
 
 def states_encoder(experiment, stage):
-    """The encoder whose frames P2 clusters.
+    """Load the encoder whose frames P2 clusters.
 
     Arguments
     ---------
@@ -24,7 +24,8 @@ def states_encoder(experiment, stage):
     Returns
     -------
     torch.nn.Module
-        From waveforms to (batch, frames, dim), in evaluation, on the device.
+        From waveforms to (batch, frames, dim), in evaluation mode, on the
+        device.
     """
     if stage.name == "emotion_states":
         encoder = load_state_encoder(stage.folder)
@@ -34,7 +35,7 @@ def states_encoder(experiment, stage):
 
 
 def one_layer(experiment, stage):
-    """The layer of an encoder that the settings name."""
+    """Select the layer of an encoder that the settings name."""
     if stage.name == FINE_TUNED:
         encoder, _, _ = load_classifier(stage.folder)
     else:
@@ -45,7 +46,7 @@ def one_layer(experiment, stage):
 
 @torch.no_grad()
 def state_frames(experiment, encoder, ids, device):
-    """States of utterances: yields arrays (frames, dim)."""
+    """Yield the states of utterances as arrays (frames, dim)."""
     loader = experiment.loader(ids)
     for utterances in tqdm(loader, desc="states", dynamic_ncols=True):
         batch = padded(utterances, device)
@@ -54,7 +55,7 @@ def state_frames(experiment, encoder, ids, device):
 
 
 def write_states(experiment, encoder, folder, ids):
-    """States of utterances, in a FrameFile; some may be there."""
+    """Write states to a FrameFile, which may already hold some."""
     file = FrameFile(folder, encoder.dim)
     seconds = sum(experiment.manifest[key]["duration"] for key in ids)
     file.announce(round(seconds * encoder.frame_rate))

@@ -1,4 +1,4 @@
-"""P1's utterance head: kept beside the encoder, to measure what P1 learned."""
+"""P1's utterance head, saved with the encoder to measure what P1 learned."""
 
 import json
 
@@ -16,14 +16,14 @@ FILE = "utterance_head.safetensors"
 
 
 def save_states_head(folder, head):
-    """Writes the head; its configuration is the file's metadata.
+    """Write the head; its configuration is the file's metadata.
 
     Arguments
     ---------
     folder : Path
         Result of P1, which holds the encoder.
     head : UtteranceHead
-        Trained with it.
+        The head that was trained with it.
 
     Example
     -------
@@ -41,7 +41,7 @@ def save_states_head(folder, head):
 
 
 def load_states_head(folder):
-    """Reads what ``save_states_head`` wrote.
+    """Read what ``save_states_head`` wrote.
 
     Arguments
     ---------
@@ -51,7 +51,7 @@ def load_states_head(folder):
     Returns
     -------
     UtteranceHead
-        On the CPU, in evaluation.
+        On the CPU, in evaluation mode.
 
     Raises
     ------
@@ -73,18 +73,18 @@ def load_states_head(folder):
 
 @torch.no_grad()
 def states_accuracy(encoder, head, batches, device="cpu"):
-    """Unweighted accuracy of P1's utterance head.
+    """Compute the unweighted accuracy of P1's utterance head.
 
     Arguments
     ---------
     encoder : ser_brain.lobes.state_encoder.StateEncoder
         On the device.
     head : UtteranceHead
-        On the device. Both are in evaluation afterwards.
+        On the device. Both are in evaluation mode afterwards.
     batches : iterable of list
-        Whole utterances, as ``Experiment.loader`` gives them.
+        Whole utterances, as ``Experiment.loader`` yields them.
     device : str
-        Where to compute.
+        Device of the computation.
 
     Returns
     -------

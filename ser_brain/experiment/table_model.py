@@ -1,4 +1,4 @@
-"""``ser-brain train``: from a table to a model, its score and its page."""
+"""``ser-brain train``: from a table to a model, its score and its report."""
 
 import dataclasses
 from pathlib import Path
@@ -38,27 +38,26 @@ SCORED = ("UA", "WA", "macro_f1")
 
 
 def train_table(path, output, words=(), classes=(), warn=print):
-    """Cross-validates on a table, then trains a model on all its clips.
+    """Cross-validate on a table, then train a model on all its clips.
 
     Arguments
     ---------
     path : str or Path
         The table: a .csv or .json, see docs/your-own-corpus.md.
     output : str or Path
-        The model's folder. A training that was killed there goes on; one
-        that has finished is told again.
+        The model's folder. Training that was killed there is resumed; results
+        of finished training are returned again.
     words : sequence of str
         Further words of the frozen recipe's command line: ``--scale small``.
     classes : sequence of str
         ``("--classes", "{...}")`` to choose or join labels.
     warn : callable
-        Called with each sentence about what makes the score doubtful, before
-        anything is trained.
+        Called with each warning about the score, before anything is trained.
 
     Returns
     -------
     dict
-        What ``cross_validation.json`` holds.
+        The content of ``cross_validation.json``.
 
     Raises
     ------
@@ -96,7 +95,7 @@ def train_table(path, output, words=(), classes=(), warn=print):
 
 
 def _trained(table, output, words, warnings):
-    """The scores, from before or now."""
+    """The scores, computed if necessary."""
     written = (output / SCORES).is_file() and (output / PAGE).is_file()
     if written and is_whole(output / "save" / "classifier"):
         return read_json(output / SCORES)
@@ -118,7 +117,7 @@ def _trained(table, output, words, warnings):
 
 
 def with_baseline(tables, names, baseline):
-    """The report's tables, with a row of the baseline in the first.
+    """Add a row for the baseline to the first table of the report.
 
     Arguments
     ---------
@@ -145,24 +144,24 @@ def with_baseline(tables, names, baseline):
 
 
 def described(table, analysis, baseline, warnings):
-    """What ``cross_validation.json`` says.
+    """Return the content of ``cross_validation.json``.
 
     Arguments
     ---------
     table : Table
         The table.
     analysis : Analysis
-        Of the runs of all folds.
+        Analysis of the runs of all folds.
     baseline : dict
         Fold -> UA of the baseline.
     warnings : list of str
-        Sentences.
+        Warnings, one sentence each.
 
     Returns
     -------
     dict
-        All scores are fractions. The intervals hold 95 %, over clips and,
-        unless there is one speaker only, over speakers.
+        All scores are fractions. The intervals are 95 % intervals over clips
+        and, unless there is only one speaker, over speakers.
     """
     procedure = analysis.procedures[0]
     speakers = speakers_of(table.manifest)

@@ -1,4 +1,4 @@
-"""What an utterance is to be taken for, where that is more than a class."""
+"""Regression targets and soft targets of utterances."""
 
 from ser_brain.corpora import get_corpus, read_numbers
 from ser_brain.errors import InputError
@@ -7,7 +7,7 @@ TARGETS, SOFT = "targets", "soft_targets"
 
 
 def with_targets(outline, classes):
-    """A run's manifest with what the settings want to be learned.
+    """Add the targets that the settings require to a run's manifest.
 
     Arguments
     ---------
@@ -21,7 +21,7 @@ def with_targets(outline, classes):
     dict
         With ``targets: [valence, …]``, entries have those numbers as their
         ``target``; with ``soft_targets``, the raters' shares of the classes.
-        Else the manifest as it is.
+        Else the unchanged manifest.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def with_targets(outline, classes):
 
 
 def _numbers(outline, setting, columns):
-    """Numbers of every clip: columns of a table, or the corpus' raters."""
+    """Numbers of every clip, from a table's columns or from raters."""
     if outline.table is not None:
         return read_numbers(outline.table, columns)
     corpus = get_corpus(outline.name.removeprefix("mini-"))
@@ -60,7 +60,7 @@ def _numbers(outline, setting, columns):
 
 
 def _ratings(key, numbers, targets):
-    """The targets of a clip, in their order."""
+    """Return the targets of a clip in order."""
     lacking = [name for name in targets if name not in numbers]
     if lacking:
         raise InputError(
@@ -71,7 +71,7 @@ def _ratings(key, numbers, targets):
 
 
 def _shares(key, numbers, classes):
-    """The share of each class, in the order of the classes' names."""
+    """Return the share of each class, in the order of the classes' names."""
     votes = [
         sum(numbers.get(label, 0.0) for label in classes[name])
         for name in sorted(classes)

@@ -60,7 +60,7 @@ def corpus_texts(experiment, section):
 
 
 def told_source(experiment):
-    """What the user calls the clips: a table, or the corpus' folder."""
+    """Source of the clips, for messages: a table or the corpus's folder."""
     return experiment.table or f"{experiment.name} in {experiment.data_folder}"
 
 
@@ -70,7 +70,7 @@ def hashed(parts):
 
 
 def transcribe(experiment, source, path):
-    """Writes the transcripts of a corpus, unless they are there.
+    """Write the transcripts of a corpus, unless they exist.
 
     Lines of what is done lie beside the file until all is, so that a killed
     process loses one transcript.

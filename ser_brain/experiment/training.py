@@ -1,4 +1,4 @@
-"""Training a Brain over one section of the settings, and testing it."""
+"""Training and testing of a Brain with one section of the settings."""
 
 import logging
 import math
@@ -16,7 +16,7 @@ from ser_brain.stopping import STOPPING
 
 logger = logging.getLogger(__name__)
 
-# What the yaml puts before a stage's batch_size and the like.
+# Prefix in the yaml of a stage's batch_size and similar settings.
 SETTINGS_PREFIX = {
     "emotion_states": "states_",
     "adapted": "adaptation_",
@@ -25,14 +25,14 @@ SETTINGS_PREFIX = {
 
 
 def class_weights(experiment, ids, device):
-    """Inverse class frequencies of the training part, summing to 1."""
+    """Return inverse class frequencies of the training part, summing to 1."""
     emotions = [experiment.manifest[key]["emotion"] for key in ids]
     counts = [emotions.count(name) for name in experiment.classes]
     return inverse_frequency_weights(counts).to(device)
 
 
 def update_sampler(experiment, section, stage, ids):
-    """The batches of a stage, from its section's batch settings."""
+    """Create the batches of a stage from its section's batch settings."""
     size = "batch_size" if "batch_size" in section else "batch_seconds"
     longest = section["max_seconds"]
     durations = [
@@ -54,17 +54,17 @@ def update_sampler(experiment, section, stage, ids):
 
 
 def _prefix(section, stage):
-    """What the yaml puts before the stage's batch_size."""
+    """Return the prefix of the stage's batch_size in the yaml."""
     base = stage.name.split("_round")[0]
     return section.get("prefix", SETTINGS_PREFIX[base])
 
 
 def check_dim(experiment, encoder, stage):
-    """Refuses heads of another size than the encoder they sit on."""
+    """Refuse heads of a size that does not match the encoder."""
     is_first = stage.name == "emotion_states"
     setting = "states_dim" if is_first else "encoder_dim"
     told = experiment.settings.get(setting)
-    # Unless it is given, the yaml reads it from the encoder itself.
+    # If it is not given, the yaml reads it from the encoder itself.
     if isinstance(told, int) and told != encoder.dim:
         raise InputError(
             f"--{setting} is {told}, but the encoder has {encoder.dim} "
@@ -73,7 +73,7 @@ def check_dim(experiment, encoder, stage):
 
 
 def assemble(brain_class, experiment, section, stage, ids, validates, **more):
-    """Builds a Brain over a section, ready to train.
+    """Build a Brain from a section, ready to train.
 
     Arguments
     ---------
@@ -84,13 +84,13 @@ def assemble(brain_class, experiment, section, stage, ids, validates, **more):
     section : dict
         The instantiated section: ``modules``, ``opt_class`` and the rest.
     stage : Stage
-        Whose checkpoints folder is used.
+        The stage whose checkpoints folder is used.
     ids : sequence of str
         Utterances to train on.
     validates : bool
-        Whether a validation loss chooses the checkpoint that is kept.
+        Whether a validation loss selects the checkpoint that is kept.
     **more
-        More entries of the Brain's hparams.
+        Additional entries of the Brain's hparams.
 
     Returns
     -------
@@ -143,19 +143,20 @@ def assemble(brain_class, experiment, section, stage, ids, validates, **more):
 
 
 def fit(brain_class, experiment, section, stage, ids, valid=None, **more):
-    """Trains a Brain over a section to the end.
+    """Train a Brain with a section to the end.
 
     Arguments
     ---------
     brain_class, experiment, section, stage, ids, **more
         As for ``assemble``.
     valid : sequence of str, optional
-        Utterances whose loss chooses the checkpoint that is kept.
+        Utterances whose loss selects the checkpoint that is kept.
 
     Returns
     -------
     ObjectiveBrain
-        Trained; the best checkpoint loaded if there was validation.
+        The trained Brain, with the best checkpoint loaded if there was
+        validation.
     """
     validates = valid is not None
     brain, counter, loader = assemble(
@@ -172,13 +173,13 @@ def fit(brain_class, experiment, section, stage, ids, valid=None, **more):
 
 
 def what_learns(section):
-    """Freezes a part of the encoder, or adds adapters, as the settings ask.
+    """Freeze a part of the encoder, or add adapters, as set.
 
     Returns
     -------
     dict
-        For the stage's record: how many weights of the encoder learn; empty
-        where all of them do.
+        For the stage's record: how many weights of the encoder are trained;
+        empty if all are.
     """
     encoder = section["modules"]["encoder"]
     layers, peft = section.get("trained_layers"), section.get("peft")
@@ -207,7 +208,7 @@ def what_learns(section):
 
 
 def mean_posteriors(brain, loader, speeds):
-    """Posteriors of a test, averaged over the speeds it is played at."""
+    """Compute posteriors of a test, averaged over playing speeds."""
     total = {}
     for speed in speeds:
         brain.test_speed = speed
@@ -222,7 +223,7 @@ def mean_posteriors(brain, loader, speeds):
 
 
 def throughput(brain):
-    """What a trained Brain adds to its stage's record."""
+    """Return the throughput of a trained Brain for its stage's record."""
     if brain.trained_wall == 0:
         return {}
     rate = brain.trained_seconds * brain.world / brain.trained_wall

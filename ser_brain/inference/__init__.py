@@ -1,4 +1,4 @@
-"""A trained run, usable on new audio."""
+"""Inference on new audio with a trained run."""
 
 from ser_brain.inference.classifier import load_classifier, save_classifier
 from ser_brain.inference.recognizer import EmotionRecognizer

@@ -1,4 +1,4 @@
-"""What must hold of a run, of a waveform, and of the answer to it."""
+"""Checks of runs, waveforms and posteriors."""
 
 import logging
 from pathlib import Path
@@ -9,14 +9,14 @@ from ser_brain.dataio.audio import SAMPLE_RATE
 from ser_brain.errors import InputError
 
 CLASSIFIER = Path("save", "classifier")
-# Of full scale: 80 dB below it, where a recording has its noise or nothing.
+# Fraction of full scale: 80 dB below it there is only noise or nothing.
 SILENCE = 1e-4
 
 logger = logging.getLogger(__name__)
 
 
 def check_run(folder):
-    """See that a finished run is there, or say what is.
+    """Check that a folder holds a finished run.
 
     Arguments
     ---------
@@ -26,18 +26,18 @@ def check_run(folder):
     Raises
     ------
     InputError
-        If it is none, or has not finished.
+        If it is not a run, or has not finished.
 
     Example
     -------
     >>> check_run(Path("/nowhere"))
     Traceback (most recent call last):
     ...
-    ser_brain.errors.InputError: /nowhere is no folder: give a run folder, ...
+    ser_brain.errors.InputError: /nowhere is not a folder: give a run ...
     """
     if not folder.is_dir():
         raise InputError(
-            f"{folder} is no folder: give a run folder, such as "
+            f"{folder} is not a folder: give a run folder, such as "
             "results/SAVEE/ptapt/nano/fold_DC/seed_1."
         )
     if (folder / CLASSIFIER / "classifier.json").is_file():
@@ -50,16 +50,16 @@ def check_run(folder):
     if (folder / "hyperparams.yaml").is_file():
         raise InputError(
             f"{folder} holds a run without a trained classifier: start its "
-            "recipe again, it goes on where it stopped."
+            "recipe again to continue where it stopped."
         )
     raise InputError(
-        f"{folder} is no run folder (it has no save/classifier): give the "
+        f"{folder} is not a run folder (it has no save/classifier): give the "
         "folder seed_… that a recipe made."
     )
 
 
 def shortest_clip(encoder):
-    """Samples at 16 kHz that give the first frame.
+    """Find the number of samples at 16 kHz that give the first frame.
 
     Arguments
     ---------
@@ -90,7 +90,7 @@ def check_length(path, samples, shortest):
     Raises
     ------
     InputError
-        If it gives no frame.
+        If it has no frame.
     """
     if samples < shortest:
         raise InputError(
@@ -100,12 +100,12 @@ def check_length(path, samples, shortest):
 
 
 def check_values(path, wav):
-    """Refuse a waveform that is not all numbers; warn of one without sound.
+    """Refuse a waveform with NaN or infinity; warn about a silent one.
 
     Arguments
     ---------
     path : str or Path
-        The file, for the sentence.
+        The file, for the message.
     wav : torch.Tensor
         Shape (samples,).
 
@@ -115,7 +115,7 @@ def check_values(path, wav):
         If a sample is NaN or infinite.
     """
     peak = float(wav.abs().max())
-    # NaN and infinity both stay in the largest.
+    # NaN and infinity both propagate to the maximum.
     if not peak < float("inf"):
         raise InputError(
             f"{path} holds NaN or infinite samples: export it again."
@@ -128,12 +128,12 @@ def check_values(path, wav):
 
 
 def check_finite(names, posteriors):
-    """Refuses posteriors that are no probabilities.
+    """Refuse posteriors that are not probabilities.
 
     Arguments
     ---------
     names : iterable
-        What each utterance is called.
+        Name of each utterance.
     posteriors : torch.Tensor
         Shape (batch, classes).
 

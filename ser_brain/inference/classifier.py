@@ -2,7 +2,7 @@
 
 ``encoder/`` is a folder that transformers reads, ``head.safetensors`` holds
 the head's weights, and ``classifier.json``, written last, how to build the
-head, the classes, which run it came from, and the checksums of the other files.
+head, the classes, the run it came from, and the checksums of the other files.
 """
 
 import json
@@ -23,8 +23,8 @@ from ser_brain.nnet.segment_head import SegmentHead
 
 FORMAT = "ser_brain-classifier-2"
 ENCODER, HEAD = "encoder", "head.safetensors"
-# All that a missing, cut or edited file leads to: a state of other names or
-# shapes is a RuntimeError to torch.
+# Errors of missing, truncated or edited files: torch raises RuntimeError for
+# other names or shapes.
 UNREADABLE = (
     OSError,
     ValueError,
@@ -44,8 +44,8 @@ def save_classifier(
     Arguments
     ---------
     folder : str or pathlib.Path
-        The folder to write to; other files in it stay. A reader finds a
-        whole classifier there, or none.
+        The folder to write to; other files in it are kept. A reader finds a
+        complete classifier there, or none.
     encoder : ser_brain.lobes.frame_encoder.FrameEncoder
         The fine-tuned encoder.
     head : UtteranceHead or LayerHead
@@ -55,7 +55,8 @@ def save_classifier(
     speeds : sequence of float
         Speeds at which an utterance is played; posteriors are averaged.
     **provenance
-        What the run was (corpus, procedure, scale, fold, seed); JSON values.
+        Description of the run (corpus, procedure, scale, fold, seed); JSON
+        values.
 
     Raises
     ------
@@ -92,14 +93,14 @@ def save_classifier(
 
 
 def write_model(folder, name, description, encoder, head):
-    """Writes an encoder, a head and, last, what they are.
+    """Write an encoder, a head and, last, their description.
 
     Arguments
     ---------
     folder : Path
         The folder to write to.
     name : str
-        Of the description's file.
+        Name of the description's file.
     description : dict
         JSON values; the checksums of the other files are added.
     encoder, head
@@ -107,7 +108,7 @@ def write_model(folder, name, description, encoder, head):
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # While the weights change there is no model to be read.
+        # While the weights change, no model can be read.
         (folder / name).unlink(missing_ok=True)
         _save_encoder(folder, encoder)
     except (OSError, SafetensorError) as error:
@@ -123,14 +124,14 @@ def write_model(folder, name, description, encoder, head):
 
 
 def _files(folder):
-    """Checksums of what a classifier is read from."""
+    """Checksums of the files of a classifier."""
     found = digests(folder / ENCODER)
     files = {f"{ENCODER}/{name}": value for name, value in found.items()}
     return {**files, HEAD: digest(folder / HEAD)}
 
 
 def _save_encoder(folder, encoder):
-    """Write the encoder beside its place, then put it there."""
+    """Write the encoder to a temporary folder, then move it into place."""
     beside = folder / f".encoder.{os.getpid()}"
     try:
         encoder.save_pretrained(beside)
@@ -141,12 +142,12 @@ def _save_encoder(folder, encoder):
 
 
 def _state(module):
-    """A module's weights on the CPU."""
+    """Return a module's weights on the CPU."""
     return {key: value.cpu() for key, value in module.state_dict().items()}
 
 
 def load_classifier(folder):
-    """Read what :func:`save_classifier` wrote; nothing in it is executed.
+    """Load what :func:`save_classifier` wrote; nothing in it is executed.
 
     Arguments
     ---------
@@ -160,7 +161,7 @@ def load_classifier(folder):
     head : UtteranceHead or LayerHead
         On the CPU, fp32.
     description : dict
-        format, classes, head, speeds, files and where it came from.
+        format, classes, head, speeds, files and origin.
 
     Raises
     ------
@@ -172,7 +173,7 @@ def load_classifier(folder):
     >>> load_classifier("/nowhere")
     Traceback (most recent call last):
     ...
-    ser_brain.errors.InputError: /nowhere holds no whole classifier ...
+    ser_brain.errors.InputError: /nowhere holds no complete classifier ...
     """
     folder = Path(folder)
     description = read_description(folder)
@@ -193,7 +194,7 @@ def load_classifier(folder):
 
 
 def _head(config):
-    """The head of a description: over all layers, or over the last one."""
+    """Build the head of a description, over all layers or the last one."""
     if "fusion" in config:
         return layer_head(**config)
     if "segment" in config:
@@ -202,7 +203,7 @@ def _head(config):
 
 
 def read_description(folder):
-    """Read classifier.json and see that all files are as it says.
+    """Read classifier.json and check that all files match it.
 
     Arguments
     ---------
@@ -217,7 +218,7 @@ def read_description(folder):
     Raises
     ------
     InputError
-        As there.
+        As for :func:`load_classifier`.
     """
     folder = Path(folder)
     path = folder / "classifier.json"
@@ -257,7 +258,7 @@ def is_whole(folder):
 
 
 def _check_files(folder, files):
-    """All that is read is there, is whole, and nothing lies beside it."""
+    """Check that all files are present and unchanged, and no other exists."""
     fault = changed_file(folder, files)
     if fault is not None:
         raise _damaged(folder, fault)
@@ -268,7 +269,7 @@ def _check_files(folder, files):
 
 
 def _are_classes(value):
-    """Names that can be told apart, and printed."""
+    """Whether names are distinct and printable."""
     return (
         isinstance(value, list)
         and len(value) > 0
@@ -278,7 +279,7 @@ def _are_classes(value):
 
 
 def _are_speeds(value):
-    """Factors; how large they may be is the resampler's own business."""
+    """Whether speeds are factors; the resampler checks their range."""
     return (
         isinstance(value, list)
         and len(value) > 0
@@ -287,7 +288,7 @@ def _are_speeds(value):
 
 
 def _are_files(value):
-    """Checksums of the head and of what the encoder consists of."""
+    """Whether these are checksums of the head and the encoder's files."""
     return (
         isinstance(value, dict)
         and {HEAD, f"{ENCODER}/config.json"} <= value.keys()
@@ -298,7 +299,7 @@ def _are_files(value):
     )
 
 
-# What classifier.json must hold, and whether a value can be that.
+# The keys of classifier.json, and checks of their values.
 FIELDS = {
     "classes": _are_classes,
     "head": lambda value: isinstance(value, dict),
@@ -308,8 +309,8 @@ FIELDS = {
 
 
 def _damaged(folder, reason):
-    """The one sentence for all that can be wrong with the files."""
+    """The error for all faults of the files."""
     return InputError(
-        f"{folder} holds no whole classifier ({reason}): run the recipe "
-        "again, or copy the whole folder again."
+        f"{folder} holds no complete classifier ({reason}): run the "
+        "recipe again, or copy the whole folder again."
     )

@@ -1,4 +1,4 @@
-"""What every recognizer answers: batches, files, recordings."""
+"""Methods of every recognizer, for batches, files and recordings."""
 
 from types import SimpleNamespace
 
@@ -20,17 +20,17 @@ from ser_brain.inference.reading import (
 
 
 class Recognizer:
-    """Classifies waveforms; a sub-class computes the posteriors.
+    """Classify waveforms; a subclass computes the posteriors.
 
     It has ``classes`` (names in the order of the posteriors), ``device``,
-    ``shortest`` (samples at 16 kHz of the shortest clip with an answer) and
+    ``shortest`` (samples at 16 kHz of the shortest possible clip) and
     ``posteriors(wavs, wav_lens)``.
     """
 
     def classify_batch(self, wavs, wav_lens=None):
-        """Posteriors and labels of a padded batch.
+        """Compute posteriors and labels of a padded batch.
 
-        An utterance's answer does not depend on what it is batched with.
+        An utterance's posteriors do not depend on its batch.
 
         Arguments
         ---------
@@ -50,21 +50,22 @@ class Recognizer:
         index : torch.Tensor
             The index of that class, shape (batch,).
         label : list of str
-            The name of that class, one an utterance.
+            The name of that class, one per utterance.
 
         Raises
         ------
         ValueError
             If an utterance is shorter than one frame (25 ms).
         InputError
-            If a posterior is not finite, as from damaged weights.
+            If a posterior is not finite, for example because of damaged
+            weights.
         """
         names = [f"utterance {n}" for n, _ in enumerate(torch.atleast_2d(wavs))]
         return self._classify(names, wavs, wav_lens)
 
     @torch.no_grad()
     def _classify(self, names, wavs, wav_lens=None):
-        """As `classify_batch`, with names for what is wrong."""
+        """As `classify_batch`, with names for error messages."""
         wavs = torch.atleast_2d(wavs).to(self.device, torch.float32)
         wav_lens = None if wav_lens is None else wav_lens.to(self.device)
         posteriors = self.posteriors(wavs, wav_lens)
@@ -74,7 +75,7 @@ class Recognizer:
         return posteriors, score, index, label
 
     def classify_file(self, path):
-        """Posteriors and label of an audio file.
+        """Compute posteriors and label of an audio file.
 
         Arguments
         ---------
@@ -90,8 +91,8 @@ class Recognizer:
         Raises
         ------
         InputError
-            If the file is missing, is no audio, is shorter than one frame
-            (25 ms), or holds NaN or infinity.
+            If the file is missing, is not audio, is shorter than one frame (25
+            ms), or holds NaN or infinity.
         """
         wav = read_audio(path)
         check_length(path, len(wav), self.shortest)
@@ -101,12 +102,12 @@ class Recognizer:
     def classify_files(
         self, paths, batch_seconds=None, num_workers=None, skip_bad=False
     ):
-        """Labels and posteriors of many audio files, in batches.
+        """Compute labels and posteriors of many audio files, in batches.
 
-        Files of like length are padded to batches, the longest first, which
-        are decoded when they are needed. The answers are those of
-        :meth:`classify_file`, whatever the batches. A progress bar is shown
-        on a terminal.
+        Files of similar length are padded to batches, the longest first, which
+        are decoded when they are needed. The results are those of
+        :meth:`classify_file`, whatever the batches. A progress bar is shown on
+        a terminal.
 
         Arguments
         ---------
@@ -114,18 +115,18 @@ class Recognizer:
             Anything soundfile opens, each at any sample rate, with any
             number of channels.
         batch_seconds : float, optional
-            Most padded audio in a batch; a longer file is one of its own.
-            By default 15 s on a CPU, 120 s on a GPU.
+            Maximum padded audio per batch; a longer file is its own batch. By
+            default 15 s on a CPU, 120 s on a GPU.
         num_workers : int, optional
-            Processes that decode ahead. By default none on a CPU, and on a
-            GPU one a core, at most 8.
+            Processes that decode ahead. By default none on a CPU, and on a GPU
+            one per core, at most 8.
         skip_bad : bool
-            Answer the other files where one is bad.
+            Continue with the other files if one is bad.
 
         Returns
         -------
         list of dict
-            One record a file, in the order given: ``file`` (the path as
+            One record per file, in the given order: ``file`` (the path as
             str), ``label``, ``score`` (its probability), ``duration`` (in
             seconds) and ``posteriors`` (probability by class name). With
             ``skip_bad`` a bad file's record has ``file`` and ``error``.
@@ -133,8 +134,8 @@ class Recognizer:
         Raises
         ------
         InputError
-            If a file is missing, is no audio, is shorter than one frame
-            (25 ms), or holds NaN or infinity, unless ``skip_bad``; if a
+            If a file is missing, is not audio, is shorter than one frame (25
+            ms), or holds NaN or infinity, unless ``skip_bad``; if a
             batch does not fit the GPU's memory; if an option is out of its
             range.
 
@@ -177,7 +178,7 @@ class Recognizer:
         return records
 
     def _records(self, paths, batch, faults):
-        """Place and record of each good file of a padded batch."""
+        """Yield index and record of each good file of a padded batch."""
         batch = self._good(paths, batch, faults)
         places, counts = batch.place.tolist(), batch.samples.tolist()
         if not places:
@@ -207,7 +208,7 @@ class Recognizer:
             )
 
     def _good(self, paths, batch, faults):
-        """The batch without the files whose samples are bad."""
+        """Return the batch without files with bad samples."""
         rows = []
         for row, place in enumerate(batch.place.tolist()):
             count = int(batch.samples[row])
@@ -221,10 +222,10 @@ class Recognizer:
         return SimpleNamespace(**{name: part[rows] for name, part in parts})
 
     def timeline(self, path, window=4.0, hop=2.0, turns=None, progress=True):
-        """Posteriors over the speech of a recording of any length.
+        """Compute posteriors over the speech of a recording of any length.
 
         The file is read twice, block by block: once to find its speech, once
-        to classify it, so that the memory does not grow with its length.
+        to classify it, so that memory does not grow with its length.
 
         Arguments
         ---------
@@ -232,20 +233,21 @@ class Recognizer:
             Anything soundfile opens, at any sample rate, with any number of
             channels.
         window : float
-            Seconds of speech that are classified together. Windows cross no
-            pause of 0.5 s or more, and no speaker's turn.
+            Seconds of speech that are classified together. Windows do not
+            cross pauses of 0.5 s or more, or speakers' turns.
         hop : float
             Seconds from one window to the next.
         turns : str, pathlib.Path or list of Turn, optional
-            An RTTM file with the speakers' turns, or what
-            ``ser_brain.recordings.read_turns`` gives.
+            An RTTM file with the speakers' turns, or the result of
+            ``ser_brain.recordings.read_turns``.
         progress : bool
             Show a bar on a terminal.
 
         Returns
         -------
         ser_brain.recordings.Timeline
-            Its ``segments``, ``times`` and ``posteriors``, and its text forms.
+            The timeline with ``segments``, ``times``, ``posteriors`` and text
+            formats.
 
         Raises
         ------
@@ -272,7 +274,7 @@ class Recognizer:
 
 
 def by_windows(answer, wavs, samples, longest):
-    """Posteriors of utterances that may be too long for one answer.
+    """Compute posteriors of utterances that may need several windows.
 
     Arguments
     ---------
@@ -283,7 +285,7 @@ def by_windows(answer, wavs, samples, longest):
     samples : torch.Tensor
         Samples of each utterance, shape (batch,).
     longest : int
-        Samples of one answer, at most.
+        Maximum samples per window.
 
     Returns
     -------
@@ -301,7 +303,7 @@ def by_windows(answer, wavs, samples, longest):
 
 
 def _progress(files):
-    """A bar on a terminal; a moment's work shows none."""
+    """A progress bar on a terminal, unless the work is short."""
     return tqdm(
         total=files,
         desc="predict",

@@ -1,4 +1,4 @@
-"""A model from a folder or from the Hugging Face hub: weights and JSON only."""
+"""Models from a folder or the Hugging Face hub: weights and JSON only."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from ser_brain.inference.checks import CLASSIFIER
 from ser_brain.inference.classifier import ENCODER, HEAD, read_description
 
 PLACE = CLASSIFIER.as_posix()
-# Nothing else of a repository is downloaded, least of all a program.
+# Nothing else of a repository is downloaded, in particular no code.
 ALLOWED = (
     f"{PLACE}/classifier.json",
     f"{PLACE}/{HEAD}",
@@ -26,19 +26,20 @@ SUFFIXES = (".json", ".safetensors")
 
 
 def fetched(source, revision=None):
-    """The folder of a model, downloaded if it is none.
+    """Return the folder of a model, downloaded if necessary.
 
     Arguments
     ---------
     source : str or pathlib.Path
-        What ``ser-brain push`` made: a local folder, or ``owner/name``.
+        A model written by ``ser-brain push``: a local folder, or
+        ``owner/name``.
     revision : str, optional
         Branch, tag or commit of a hub repository.
 
     Returns
     -------
     pathlib.Path
-        A folder whose files are as they were written.
+        A folder whose files are unchanged since they were written.
 
     Raises
     ------
@@ -77,7 +78,7 @@ def fetched(source, revision=None):
 
 
 def _downloaded(name, revision):
-    """The hub's copy on this machine, after what it lacks was downloaded."""
+    """Download what is missing; return the hub's copy on this machine."""
     try:
         return Path(
             snapshot_download(
@@ -96,12 +97,12 @@ def _downloaded(name, revision):
         ) from error
     except LocalEntryNotFoundError as error:
         raise InputError(
-            f"{name} is no folder, and the hub cannot be reached: check the "
+            f"{name} is not a folder, and the hub cannot be reached: check the "
             "path or the connection, or unset HF_HUB_OFFLINE."
         ) from error
     except OSError as error:
         reason = str(error).split("\n")[0]
         raise InputError(
-            f"{name} is no folder, and the hub does not give it ({reason}): "
+            f"{name} is not a folder, and the hub does not give it ({reason}): "
             "check its name, and log in with hf auth login if it is private."
         ) from error

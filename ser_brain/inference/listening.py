@@ -16,22 +16,22 @@ from ser_brain.recordings.timeline import Envelope, segments_of
 from ser_brain.recordings.voice import VoiceActivity, speech_spans
 from ser_brain.recordings.windows import cut, pieces_of
 
-# Seconds. A shorter pause belongs to the utterance around it, and so much of
-# the quiet before and after it, as in the clips that the model learned from.
+# Seconds. A shorter pause is part of the utterance around it, and so is this
+# much of the pause before and after it, as in the clips of the training.
 PAUSE = 0.5
-# Windows that are held at once, to be put into batches of like length.
+# Windows held at once, to be batched by similar length.
 HELD = 32
 
 
 def listen(recognizer, path, window, hop, turns=None, progress=True):
-    """The timeline of a recording; :meth:`Recognizer.timeline` describes it.
+    """Return the timeline of a recording, see :meth:`Recognizer.timeline`.
 
     Arguments
     ---------
     recognizer : Recognizer
         Classifies the windows.
     path, window, hop, turns, progress
-        As there.
+        As for that method.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def listen(recognizer, path, window, hop, turns=None, progress=True):
 
 
 def find_speech(recording):
-    """Listen to a recording once for speech alone.
+    """Read a recording once to find its speech.
 
     Arguments
     ---------
@@ -83,9 +83,9 @@ def find_speech(recording):
     samples : int
         At 16 kHz.
     speech : list of (int, int)
-        Samples where somebody speaks.
+        First and last sample of each span of speech.
     envelope : numpy.ndarray
-        Of the waveform (see :class:`Timeline`).
+        Envelope of the waveform (see :class:`Timeline`).
     """
     voice, envelope = VoiceActivity(), Envelope()
     samples, probabilities = 0, []
@@ -101,7 +101,7 @@ def find_speech(recording):
 def _classify(recognizer, recording, windows, progress):
     """Posteriors of the windows of each piece, shapes (windows, classes)."""
     spans = np.concatenate([np.empty((0, 2), int), *windows])
-    # A stream is cut in its order; turns that overlap are not in it.
+    # A stream is cut in order; overlapping turns are not in order.
     order = np.argsort(spans[:, 0], kind="stable")
     found = np.empty((len(spans), len(recognizer.classes)))
     waiting = cut(recording.blocks(), spans[order])
@@ -124,7 +124,7 @@ def _classify(recognizer, recording, windows, progress):
 
 
 def _posteriors(recognizer, wavs):
-    """Posteriors of waveforms, in batches of like length."""
+    """Posteriors of waveforms, in batches of similar length."""
     found = np.empty((len(wavs), len(recognizer.classes)))
     for batch in batches_by_length([len(wav) for wav in wavs], CPU_SECONDS):
         chosen = [torch.from_numpy(wavs[place]) for place in batch]

@@ -1,4 +1,4 @@
-"""A trained regression of ratings on disk, and on new audio."""
+"""A trained regression of ratings: on disk, and applied to new audio."""
 
 import json
 from pathlib import Path
@@ -42,19 +42,19 @@ def save_rater(
     Arguments
     ---------
     folder : str or pathlib.Path
-        The folder to write to; other files in it stay.
+        The folder to write to; other files in it are kept.
     encoder : ser_brain.lobes.encoder.Encoder
         The fine-tuned encoder.
     head : UtteranceHead
         The trained head.
     targets : list of str
-        What the head's outputs are.
+        Names of the head's outputs.
     target_mean, target_scale : list of float
         Outputs times scale plus mean are ratings.
     speeds : sequence of float
         Speeds at which an utterance is played; ratings are averaged.
     **provenance
-        What the run was; JSON values.
+        Description of the run; JSON values.
 
     Raises
     ------
@@ -84,14 +84,14 @@ class Rater:
     Raises
     ------
     InputError
-        If a file is missing, of another kind, or not as it was written.
+        If a file is missing, of another kind, or has changed.
 
     Example
     -------
     >>> Rater("/nowhere")
     Traceback (most recent call last):
     ...
-    ser_brain.errors.InputError: /nowhere holds no whole model of ratings ...
+    ser_brain.errors.InputError: /nowhere holds no complete model of ratings ...
     """
 
     def __init__(self, folder):
@@ -109,20 +109,20 @@ class Rater:
             self.encoder = load_encoder(folder / ENCODER)
         except UNREADABLE as error:
             raise InputError(
-                f"{folder} holds no whole model of ratings ({error}): run the "
-                "recipe again, or copy the whole folder again."
+                f"{folder} holds no complete model of ratings ({error}): run "
+                "the recipe again, or copy the whole folder again."
             ) from error
         self.encoder.eval()
         self.head.eval()
 
     @classmethod
     def from_run(cls, run):
-        """The model of a finished run of train_vad.py, by its run folder."""
+        """Load the model of a finished run of train_vad.py."""
         return cls(Path(run) / CLASSIFIER)
 
     @torch.no_grad()
     def rate_file(self, path):
-        """Ratings of an audio file.
+        """Rate an audio file.
 
         Arguments
         ---------

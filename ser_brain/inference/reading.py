@@ -1,7 +1,7 @@
-"""Many audio files to padded batches of like length.
+"""From many audio files to padded batches of similar length.
 
-Lengths are taken from the files' headers, so that batches are known before
-anything is decoded, and no more than a few of them lie in memory.
+Lengths are taken from the files' headers, so that batches are planned before
+anything is decoded, and only a few of them are in memory at a time.
 """
 
 import os
@@ -23,28 +23,28 @@ from ser_brain.dataio.budget import CPU_SECONDS
 from ser_brain.dataio.utterances import padded
 from ser_brain.errors import InputError
 
-# The first CNN layer of a base model holds 6.5 MB a padded second in fp32,
-# and a few times that while it is computed: 2 to 3 GB in all.
+# The first CNN layer of a base model holds 6.5 MB per padded second in fp32,
+# and a few times that while it is computed: 2 to 3 GB in total.
 GPU_SECONDS = 120.0
-# Of a batch's longest file: shorter ones begin the next batch. Padding costs
-# what audio costs, and on a CPU a batch saves little else.
+# Fraction of a batch's longest file: shorter ones begin the next batch.
+# Padding costs as much as audio, and on a CPU batching saves little.
 LIKE_LENGTH = 0.9
 MOST_WORKERS = 8
 
 
 def check_options(batch_seconds, num_workers, device):
-    """What was asked for, or what suits the device.
+    """Check the options, and choose defaults that suit the device.
 
     Arguments
     ---------
     batch_seconds : float or None
-        Most padded audio in a batch. None: 15 s on a CPU, where smaller
+        Maximum padded audio per batch. None: 15 s on a CPU, where smaller
         batches hold less padding, and 120 s elsewhere.
     num_workers : int or None
-        Processes that decode. None: none on a CPU, whose cores have enough
-        to do, and one a core, at most 8, elsewhere.
+        Processes that decode. None: 0 on a CPU, whose cores are busy, and one
+        per core, at most 8, elsewhere.
     device : torch.device
-        Where it is computed.
+        The device of the computation.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def check_options(batch_seconds, num_workers, device):
     Raises
     ------
     InputError
-        If there are no seconds, or fewer than no workers.
+        If the seconds are not above 0, or the workers are below 0.
 
     Example
     -------
@@ -80,7 +80,7 @@ def check_options(batch_seconds, num_workers, device):
 
 
 def header_samples(path):
-    """Samples at 16 kHz that a file will have, by its header.
+    """Number of samples of a file at 16 kHz, according to its header.
 
     Arguments
     ---------
@@ -90,12 +90,12 @@ def header_samples(path):
     Returns
     -------
     int
-        As many as ``read_audio`` gives, unless the header is wrong.
+        The same as ``read_audio`` returns, unless the header is wrong.
 
     Raises
     ------
     InputError
-        If the file is missing or no audio.
+        If the file is missing or not audio.
 
     Example
     -------
@@ -110,21 +110,21 @@ def header_samples(path):
     except UNREADABLE:
         header = None
     if header is None or header.frames == UNKNOWN_LENGTH:
-        # Decoding tells, or raises the sentence that says why it cannot.
+        # Decode to find out, or raise the error that explains why not.
         return len(read_audio(path))
     check_rate(path, header.samplerate)
     return resampled_count(header.frames, header.samplerate)
 
 
 def batches_by_length(samples, seconds):
-    """Which files are computed together, the longest first.
+    """Group files into batches, the longest first.
 
     Arguments
     ---------
     samples : list of int, or dict
-        Samples of each file at 16 kHz, by its place.
+        Samples of each file at 16 kHz, by index.
     seconds : float
-        Most padded audio in a batch; a longer file is one of its own.
+        Maximum padded audio per batch; a longer file is its own batch.
 
     Returns
     -------
@@ -150,19 +150,19 @@ def batches_by_length(samples, seconds):
 
 
 def windows(samples, longest):
-    """Cuts an utterance into windows of equal length, which do not overlap.
+    """Split an utterance into windows of equal length without overlap.
 
     Arguments
     ---------
     samples : int
-        Of the utterance.
+        Samples of the utterance.
     longest : int
-        Most samples of a window.
+        Maximum samples per window.
 
     Returns
     -------
     list of slice
-        Together the whole utterance; lengths differ by a sample at most.
+        Together the whole utterance; lengths differ by at most one sample.
 
     Example
     -------
@@ -175,10 +175,10 @@ def windows(samples, longest):
 
 
 class AudioFiles(Dataset):
-    """Files by their place in a list, decoded when they are asked for.
+    """Files by their index in a list, decoded on demand.
 
-    What cannot be read is returned as its InputError: raised in a worker, it
-    would arrive with the worker's traceback in its sentence.
+    The InputError of a file that cannot be read is returned: raised in a
+    worker, it would arrive with the worker's traceback in its message.
 
     Arguments
     ---------
@@ -201,12 +201,12 @@ class AudioFiles(Dataset):
 
 
 class Faults(dict):
-    """The place of each bad file and what is wrong with it.
+    """The index of each bad file and what is wrong with it.
 
     Arguments
     ---------
     skips : bool
-        Go on after a bad file; else the first one ends the work.
+        Continue after a bad file; else the first one ends the work.
 
     Example
     -------
@@ -223,7 +223,7 @@ class Faults(dict):
 
     @contextmanager
     def of(self, place):
-        """Keeps the InputError of a file, or lets it pass."""
+        """Record the InputError of a file, or raise it."""
         try:
             yield
         except InputError as error:
@@ -233,10 +233,10 @@ class Faults(dict):
 
 
 def padded_and_faults(items):
-    """The padded batch, if a file is good, and the place and fault of others.
+    """Return the batch of good files, and the index and fault of the others.
 
-    Padded in the worker: a batch then crosses to the main process as one
-    block of memory and not as one a file.
+    It is padded in the worker, so that a batch is passed to the main process
+    as one block of memory and not as one per file.
     """
     good = [item for item in items if isinstance(item, SimpleNamespace)]
     bad = [item for item in items if not isinstance(item, SimpleNamespace)]
@@ -244,7 +244,7 @@ def padded_and_faults(items):
 
 
 def padded_batches(paths, batches, num_workers, faults):
-    """Decodes and pads, in the order of the batches.
+    """Decode and pad, in the order of the batches.
 
     Arguments
     ---------
@@ -253,15 +253,15 @@ def padded_batches(paths, batches, num_workers, faults):
     batches : list of list of int
         Places in ``paths``.
     num_workers : int
-        Processes that decode ahead; 0: this one, when it needs a batch.
+        Processes that decode ahead; 0: this process, when it needs a batch.
     faults : Faults
-        Where a file that cannot be decoded goes to.
+        Records files that cannot be decoded.
 
     Yields
     ------
     SimpleNamespace
         ``wavs`` (batch, samples) at 16 kHz, ``wav_lens`` (relative),
-        ``samples`` (counts) and ``place`` of each file, on the CPU.
+        ``samples`` (counts) and ``place`` (index) of each file, on the CPU.
 
     Raises
     ------

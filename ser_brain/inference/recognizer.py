@@ -1,4 +1,4 @@
-"""The emotion of new audio, by a trained run."""
+"""Emotion recognition on new audio with a trained run."""
 
 import math
 from functools import cached_property
@@ -16,24 +16,24 @@ from ser_brain.inference.hub import fetched
 from ser_brain.nnet.layer_heads import LayerHead
 from ser_brain.nnet.lengths import sample_counts
 
-# Samples that are encoded at once. Attention grows with their square, and no
-# corpus of utterances has longer ones.
+# Maximum samples encoded at once. Attention grows with their square, and no
+# corpus has longer utterances.
 WINDOW = 60 * SAMPLE_RATE
 
 
 class EmotionRecognizer(Recognizer, nn.Module):
-    """Classifies utterances, answering as SpeechBrain's EncoderClassifier.
+    """Classify utterances, like SpeechBrain's EncoderClassifier.
 
     Unlike there, the posteriors are probabilities, not their logarithms. An
-    utterance of more than a minute is cut into windows of equal length, whose
-    posteriors are averaged: memory does not grow with its length.
+    utterance of more than a minute is split into windows of equal length,
+    whose posteriors are averaged: memory does not grow with its length.
 
     Arguments
     ---------
     encoder : ser_brain.lobes.frame_encoder.FrameEncoder
-        From waveforms to frames. It normalises them itself if it must.
+        From waveforms to frames. It normalises them itself if necessary.
     head : UtteranceHead or LayerHead
-        From the last layer's frames, or from those of all, to logits.
+        From the last layer's frames, or those of all layers, to logits.
     classes : list of str
         Class names in the order of the logits.
     speeds : sequence of float
@@ -96,7 +96,7 @@ class EmotionRecognizer(Recognizer, nn.Module):
         Raises
         ------
         InputError
-            If the folder is no run folder, the run has not finished, its
+            If the folder is not a run folder, the run has not finished, its
             files are damaged, or there is no such device.
 
         Example
@@ -104,7 +104,7 @@ class EmotionRecognizer(Recognizer, nn.Module):
         >>> EmotionRecognizer.from_run("/nowhere")
         Traceback (most recent call last):
         ...
-        ser_brain.errors.InputError: /nowhere is no folder: give ...
+        ser_brain.errors.InputError: /nowhere is not a folder: give ...
         """
         folder = Path(folder)
         check_run(folder)
@@ -122,7 +122,7 @@ class EmotionRecognizer(Recognizer, nn.Module):
 
     @classmethod
     def from_hub(cls, source, revision=None, device="cpu"):
-        """Load what ``ser-brain push`` made; nothing in it is executed.
+        """Load what ``ser-brain push`` wrote; nothing in it is executed.
 
         Arguments
         ---------
@@ -141,7 +141,8 @@ class EmotionRecognizer(Recognizer, nn.Module):
         Raises
         ------
         InputError
-            As :meth:`from_run`, and if the hub does not give the repository.
+            As for :meth:`from_run`, and if the repository cannot be had from
+            the hub.
 
         Example
         -------
@@ -154,17 +155,17 @@ class EmotionRecognizer(Recognizer, nn.Module):
 
     @property
     def device(self):
-        """Where it computes."""
+        """Device of the computation."""
         return next(self.parameters()).device
 
     @cached_property
     def shortest(self):
-        """Samples at 16 kHz that give the first frame at every speed."""
+        """Samples at 16 kHz needed for a frame at every speed."""
         first = shortest_clip(self.encoder)
         return math.ceil(first * max(1.0, *self.speeds))
 
     def posteriors(self, wavs, wav_lens=None):
-        """Posteriors (batch, classes), the mean over the speeds.
+        """Compute posteriors (batch, classes), averaged over speeds.
 
         Arguments are those of :meth:`classify_batch`.
         """
@@ -173,7 +174,7 @@ class EmotionRecognizer(Recognizer, nn.Module):
         return summed / len(self.speeds)
 
     def _posteriors(self, wavs, wav_lens=None):
-        """Posteriors of a padded batch, played as it is."""
+        """Compute posteriors of a padded batch at its original speed."""
         samples = sample_counts(wavs, wav_lens)
         if samples.max() > WINDOW:
             return by_windows(self._posteriors, wavs, samples, WINDOW)
@@ -187,7 +188,7 @@ class EmotionRecognizer(Recognizer, nn.Module):
 
 
 def at_speed(wavs, wav_lens, speed):
-    """A padded batch whose utterances are played at a speed, each alone.
+    """Play each utterance of a padded batch at a speed.
 
     Returns
     -------

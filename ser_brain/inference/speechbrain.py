@@ -1,7 +1,8 @@
-"""Lets SpeechBrain's EncoderClassifier load a model that was pushed.
+"""Classes with which SpeechBrain's EncoderClassifier loads a pushed model.
 
 The ``hyperparams.yaml`` that ``ser-brain push`` writes names these classes, so
-that ``EncoderClassifier.from_hparams(source)`` answers as this toolkit does.
+that ``EncoderClassifier.from_hparams(source)`` returns the same as this
+toolkit.
 """
 
 from torch import nn
@@ -10,7 +11,7 @@ from ser_brain.inference.recognizer import EmotionRecognizer
 
 
 class LogPosteriors(nn.Module):
-    """From waveforms to log-posteriors: an ``embedding_model`` to SpeechBrain.
+    """From waveforms to log-posteriors, as SpeechBrain's ``embedding_model``.
 
     It is empty until ``ModelLoader`` fills it.
 
@@ -26,7 +27,7 @@ class LogPosteriors(nn.Module):
         self.recognizer = None
 
     def forward(self, wavs, wav_lens=None):
-        """Log-posteriors of a padded batch.
+        """Compute the log-posteriors of a padded batch.
 
         Arguments
         ---------
@@ -44,12 +45,12 @@ class LogPosteriors(nn.Module):
         return posteriors.log()[:, None]
 
     def decode_torch(self, index):
-        """Class names of indices, as SpeechBrain's label encoder does it."""
+        """Convert indices to class names, like SpeechBrain's label encoder."""
         return [self.recognizer.classes[each] for each in index.tolist()]
 
 
 class Unchanged(nn.Module):
-    """Features as they are: the lobes normalise what must be.
+    """Unchanged features: the lobes normalise as needed.
 
     Example
     -------
@@ -68,7 +69,7 @@ class ModelLoader:
     Arguments
     ---------
     model : LogPosteriors
-        What it fills.
+        The model that it fills.
 
     Example
     -------
@@ -83,7 +84,7 @@ class ModelLoader:
         self.model = model
 
     def set_collect_in(self, path):
-        """The hub's own cache is used instead."""
+        """Do nothing: the hub's own cache is used instead."""
 
     def collect_files(self, default_source, fetch_config=None, **how):
         """Read the model.
@@ -93,13 +94,13 @@ class ModelLoader:
         default_source : str or Path
             The source that from_hparams was given.
         fetch_config : speechbrain.utils.fetching.FetchConfig, optional
-            Its revision chooses one of the repository.
+            Its revision selects that of the repository.
         **how
-            Of no use here.
+            Ignored.
         """
         revision = getattr(fetch_config, "revision", None)
         self.loaded = EmotionRecognizer.from_hub(default_source, revision)
 
     def load_collected(self):
-        """Put it in its place."""
+        """Assign the model that was read."""
         self.model.recognizer = self.loaded

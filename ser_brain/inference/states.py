@@ -1,4 +1,4 @@
-"""The emotion states of a recording, as a P-TAPT run's k-means tells them."""
+"""The emotion states of a recording by the k-means of a P-TAPT run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ STATES, CLUSTERS = Path("save/emotion_states"), Path("save/clusters")
 
 
 class PlainLoader(yaml.SafeLoader):
-    """Reads a yaml file without building what its tags name."""
+    """Read a yaml file without instantiating its tags."""
 
 
 PlainLoader.add_multi_constructor("!", lambda loader, suffix, node: None)
@@ -44,14 +44,14 @@ class StateStrip:
     signal : numpy.ndarray
         Its samples at 16 kHz, shape (samples,).
     frame_rate : float
-        States a second.
+        States per second.
     classes : list of str
         The run's classes.
     states : numpy.ndarray
         The cluster of each frame, integers of shape (frames,).
     shares : numpy.ndarray
-        Of each cluster among the classes in the training part, shape
-        (k, classes).
+        Share of each class in each cluster in the training part, shape (k,
+        classes).
 
     Example
     -------
@@ -75,7 +75,7 @@ class StateStrip:
     shares: np.ndarray
 
     def segments(self):
-        """Stretches of one state each.
+        """Spans of one state each.
 
         Returns
         -------
@@ -101,7 +101,7 @@ class StateStrip:
         return found
 
     def as_json(self):
-        """All of it but the signal, for ``json.dumps``."""
+        """Everything except the signal, for ``json.dumps``."""
         return {
             "file": self.file,
             "frame_rate": self.frame_rate,
@@ -119,10 +119,10 @@ class StateReader:
     Arguments
     ---------
     run : str or pathlib.Path
-        The run folder. What it shares with its pseudo-labels must lie where
-        the recipe put it, in ``pseudo/`` beside ``ptapt/``.
+        The run folder. The stages that it shares with its pseudo-labels must
+        be where the recipe put them, in ``pseudo/`` beside ``ptapt/``.
     k : int, optional
-        Which k-means; by default the one of the fewest clusters.
+        Which k-means; by default the one with the fewest clusters.
 
     Raises
     ------
@@ -134,7 +134,7 @@ class StateReader:
     >>> StateReader("/nowhere")
     Traceback (most recent call last):
     ...
-    ser_brain.errors.InputError: /nowhere is no folder: give a run folder, ...
+    ser_brain.errors.InputError: /nowhere is not a folder: give a run ...
     """
 
     def __init__(self, run, k=None):
@@ -163,7 +163,7 @@ class StateReader:
         self.shares = self._shares(run, shared)
 
     def _shares(self, run, shared):
-        """Class shares of the clusters over the training part."""
+        """Class shares of the clusters in the training part."""
         pseudo = PseudoLabels.load(
             shared / CLUSTERS / "pseudo_labels.safetensors",
             model_key=read_json(shared / STATES / "done.json").get("key"),
@@ -185,7 +185,7 @@ class StateReader:
         Arguments
         ---------
         path : str or pathlib.Path
-            An audio file of any rate and channel count.
+            An audio file of any sample rate and number of channels.
 
         Returns
         -------
@@ -211,7 +211,7 @@ class StateReader:
 
 
 def _shared_folder(run, seed):
-    """Where the recipe put P1 and P2 of a run."""
+    """Find where the recipe put P1 and P2 of a run."""
     corpus, *inner = Path(*run.parts[:-4]), *run.parts[-3:-1]
     folder = corpus.joinpath("pseudo", *inner, f"seed_{seed}")
     for part in (STATES, CLUSTERS):
@@ -224,12 +224,12 @@ def _shared_folder(run, seed):
 
 
 def training_emotions(run, classes):
-    """The class of every clip of a run's corpus.
+    """Read the class of every clip of a run's corpus.
 
     Arguments
     ---------
     run : Path
-        The run folder, below its corpus' results.
+        The run folder, below its corpus's results.
     classes : list of str
         The run's classes.
 

@@ -1,17 +1,17 @@
-"""Few weights learn in place of many: LoRA and its like, through peft.
+"""Parameter-efficient fine-tuning: LoRA and similar, through peft.
 
-Adapters sit in the encoder while it learns and are merged into its weights
-afterwards, so that what is saved is an encoder like any other.
+Adapters are part of the encoder during training and are merged into its
+weights afterwards, so that an ordinary encoder is saved.
 """
 
 
 def add_adapters(encoder, config):
-    """Freezes an encoder and puts adapters into its linear layers.
+    """Freeze an encoder and add adapters to its linear layers.
 
     Arguments
     ---------
     encoder : ser_brain.lobes.encoder.Encoder
-        It is changed in place: its adapters learn, nothing else of it.
+        Changed in place: only its adapters are trained.
     config : peft.PeftConfig
         As ``peft.LoraConfig(r=8, target_modules=["q_proj", "v_proj"])``. Any
         kind that peft can merge into the weights: LoRA, DoRA, LoHa, LoKr, IA3,
@@ -20,7 +20,7 @@ def add_adapters(encoder, config):
     Returns
     -------
     int
-        Weights of the encoder that learn.
+        Number of trainable weights of the encoder.
 
     Raises
     ------
@@ -63,17 +63,17 @@ def add_adapters(encoder, config):
 
 
 def merge_adapters(encoder):
-    """Adds what adapters learned to the weights, and takes them out.
+    """Merge adapters into the weights, and remove them.
 
     Arguments
     ---------
     encoder : ser_brain.lobes.encoder.Encoder
-        As ``add_adapters`` left it; it is changed in place.
+        An encoder with adapters; changed in place.
 
     Returns
     -------
     int
-        Layers that had an adapter; 0 where ``add_adapters`` was not called.
+        Number of layers that had an adapter; 0 if there were none.
     """
     # Encoders that are no transformers have no model of that name.
     if not hasattr(getattr(encoder, "model", None), "peft_config"):

@@ -1,8 +1,8 @@
 """Attention with dropout on the CPU.
 
-torch has a fused kernel for every other case. With dropout on the CPU it
-draws slowly, and falls back to products in fp32, at less than half the rate
-of bfloat16.
+torch has a fused kernel for every other case. With dropout on the CPU it draws
+random numbers slowly and falls back to products in fp32, at less than half the
+speed of bfloat16.
 """
 
 import torch
@@ -20,7 +20,7 @@ NAME = "ser_brain"
 
 
 def additive_mask(padding, dtype):
-    """What keeps attention from padded frames.
+    """Mask that keeps attention from padded frames.
 
     Arguments
     ---------
@@ -32,8 +32,8 @@ def additive_mask(padding, dtype):
     Returns
     -------
     torch.Tensor
-        To be added to the scores, shape (batch, 1, frames, frames): 0, and
-        the least number of the type at keys that are padding.
+        To be added to the scores, shape (batch, 1, frames, frames): the
+        smallest number of the type at keys that are padding, else 0.
 
     Example
     -------
@@ -56,12 +56,12 @@ def attention(
     scaling=None,
     **kwargs,
 ):
-    """Scaled dot-product attention, in the form that transformers calls.
+    """Scaled dot-product attention with the signature that transformers calls.
 
     Arguments
     ---------
     module : nn.Module
-        The attention layer that asks.
+        The attention layer that calls it.
     query, key, value : torch.Tensor
         Shape (batch, heads, frames, head_dim).
     attention_mask : torch.Tensor or None
@@ -102,13 +102,13 @@ ALL_ATTENTION_FUNCTIONS.register(NAME, attention)
 
 
 def quicken(model):
-    """Gives a transformers model this attention and the quick dropout.
+    """Give a transformers model this attention and the quick dropout.
 
     Arguments
     ---------
     model : transformers.PreTrainedModel
-        Changed in place; its weights and their names stay. One that was
-        given another attention than torch's own keeps it.
+        Changed in place; its weights and their names stay the same. A model
+        with an attention other than torch's own keeps it.
     """
     if model.config._attn_implementation != "sdpa":
         return

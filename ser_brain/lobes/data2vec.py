@@ -1,4 +1,4 @@
-"""data2vec's encoder of audio (Baevski et al. 2022)."""
+"""data2vec's audio encoder (Baevski et al. 2022)."""
 
 from transformers import Data2VecAudioModel
 
@@ -6,10 +6,10 @@ from ser_brain.lobes.wav2vec2.family import Wav2Vec2Family, silence
 
 
 class Data2VecAudio(Wav2Vec2Family):
-    """data2vec-audio as an encoder of waveforms, of every size.
+    """Encoder of waveforms: data2vec-audio of any size.
 
-    Its positional convolution has several layers with layer norm between
-    them; what they spill beyond a clip's end is dropped after each.
+    Its positional convolution has several layers with layer norm between them;
+    frames beyond a clip's end are set to 0 after each.
 
     Arguments
     ---------
@@ -36,7 +36,7 @@ class Data2VecAudio(Wav2Vec2Family):
         for option in Wav2Vec2Family.front_end_options
         if option != "feat_extract_norm"
     )
-    # Every layer of its CNN has layer norm; config.json has no such choices.
+    # Every layer of its CNN has layer norm; config.json has no option for it.
     normalizes_clips = True
     stable_layer_norm = False
 

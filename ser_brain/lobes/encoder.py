@@ -1,7 +1,7 @@
-"""What a procedure asks of an encoder of waveforms, in one place.
+"""The interface of encoders of waveforms.
 
-An encoder has two halves: a front-end, usually frozen, whose output for a
-clip can be kept, and a transformer that learns. Masks and dropped layers can
+An encoder has two halves: a front-end, usually frozen, whose output for a clip
+can be cached, and a transformer that is trained. Masks and dropped layers can
 be drawn by the caller, once for an update that is computed in several parts.
 Above all, a clip's output does not depend on what it is batched with.
 """
@@ -17,7 +17,7 @@ from ser_brain.lobes.attention import additive_mask, quicken
 from ser_brain.lobes.frame_encoder import FrameEncoder
 from ser_brain.nnet.lengths import sample_counts, valid_frames
 
-# Of the waveforms that every encoder takes.
+# Sample rate of the waveforms of every encoder.
 SAMPLE_RATE = 16000
 
 
@@ -29,12 +29,12 @@ class Encoder(FrameEncoder):
     model : transformers.PreTrainedModel
         Weights, layers and configuration.
     freeze_front_end : bool
-        Whether the front-end stays as it is.
+        Whether the front-end is frozen.
     span_mask : callable, optional
         Draws ``(time_mask, feature_mask)`` from ``(lengths, dim)`` for each
         training batch (``ser_brain.nnet.masking.SpanMask``).
     quick_dropout : bool
-        Whether dropout on a CPU is drawn from 16 random bits an element,
+        Whether dropout on a CPU is drawn from 16 random bits per element,
         which is faster (``ser_brain.nnet.dropout``); else torch's own.
 
     Attributes
@@ -42,8 +42,7 @@ class Encoder(FrameEncoder):
     hop : int
         Samples at 16 kHz from one output frame to the next.
     front_end_options : tuple of str
-        Names in the configuration that change what ``cacheable_features``
-        gives.
+        Names in the configuration that change ``cacheable_features``.
     """
 
     hop = 320
@@ -66,18 +65,18 @@ class Encoder(FrameEncoder):
 
     @property
     def dim(self):
-        """Features of an output frame."""
+        """Number of features per output frame."""
         return self.config.hidden_size
 
     @property
     def frame_rate(self):
-        """Output frames a second."""
+        """Output frames per second."""
         return SAMPLE_RATE / self.hop
 
     @property
     @abstractmethod
     def cacheable_dim(self):
-        """Features of a frame of ``cacheable_features``."""
+        """Number of features per frame of ``cacheable_features``."""
 
     @property
     @abstractmethod
@@ -92,7 +91,7 @@ class Encoder(FrameEncoder):
     @property
     @abstractmethod
     def layer_drop(self):
-        """Probability that training leaves out a layer."""
+        """Probability that a layer is left out in training."""
 
     @property
     @abstractmethod
@@ -101,21 +100,21 @@ class Encoder(FrameEncoder):
 
     @abstractmethod
     def cacheable_features(self, wavs, wav_lens):
-        """What can be kept of a clip.
+        """Compute what can be cached per clip.
 
-        A frozen front-end gives the same every time. Arguments are those of
+        A frozen front-end returns the same every time. Arguments are those of
         ``front_end``.
 
         Returns
         -------
         tuple of torch.Tensor
             Features of shape (batch, frames, cacheable_dim), of a scale that
-            fp16 holds, and frame lengths (batch,).
+            fits fp16, and frame lengths (batch,).
         """
 
     @abstractmethod
     def project(self, features):
-        """The rest of the front-end, from cacheable features.
+        """Compute the rest of the front-end, from cacheable features.
 
         Arguments
         ---------
@@ -149,19 +148,19 @@ class Encoder(FrameEncoder):
 
     @abstractmethod
     def final_norm(self, states):
-        """Norm after the last layer; the identity where there is none."""
+        """Norm after the last layer; the identity if there is none."""
 
     @abstractmethod
     def cacheable_parts(self):
         """The modules that ``cacheable_features`` runs."""
 
     def front_end_grad(self):
-        """Context without gradients where the front-end is frozen."""
+        """Context without gradients if the front-end is frozen."""
         learns = torch.is_grad_enabled() and not self.freeze_front_end
         return torch.set_grad_enabled(learns)
 
     def front_end(self, wavs, wav_lens=None):
-        """First half, before any mask.
+        """Compute the first half, before any mask.
 
         Arguments
         ---------
@@ -184,7 +183,7 @@ class Encoder(FrameEncoder):
         return self.project(features), lengths
 
     def mask(self, features, time_mask=None, feature_mask=None):
-        """Masked frames become ``mask_embedding``, masked features 0.
+        """Set masked frames to ``mask_embedding`` and masked features to 0.
 
         Arguments
         ---------
@@ -198,7 +197,7 @@ class Encoder(FrameEncoder):
         Returns
         -------
         torch.Tensor
-            The masked features; the input is left as it was.
+            The masked features; the input is not changed.
         """
         if time_mask is not None:
             features = torch.where(
@@ -212,41 +211,41 @@ class Encoder(FrameEncoder):
         return features
 
     def keep_layers(self, generator=None):
-        """Draws the transformer layers that layer drop leaves in.
+        """Draw the transformer layers that layer drop keeps.
 
         Arguments
         ---------
         generator : torch.Generator, optional
             CPU generator. Ranks of a data-parallel run, and the parts of one
-            update, must draw alike: give each the same.
+            update, must draw the same layers: give each the same generator.
 
         Returns
         -------
         list of bool
-            One flag a layer.
+            One flag per layer.
         """
         draws = torch.rand(len(self.layer_stack), generator=generator)
         return (draws >= self.layer_drop).tolist()
 
     def layer_runner(self, x, attention_mask):
-        """How a layer is run: a function ``(layer, x) -> x`` for all layers.
+        """Return a function ``(layer, x) -> x`` that runs any of the layers.
 
         Arguments
         ---------
         x : torch.Tensor
             Input of the first layer, shape (batch, frames, dim).
         attention_mask : torch.Tensor or None
-            As ``lobes.attention.additive_mask`` gives it.
+            As returned by ``lobes.attention.additive_mask``.
         """
         return lambda layer, x: layer(x, attention_mask=attention_mask)
 
     def hidden_states(self, features, lengths, keep):
-        """Yields the input of each layer that is kept, then the output.
+        """Yield the input of each layer that is kept, then the output.
 
         Arguments
         ---------
         features, lengths, keep
-            As for ``transformer``; ``keep`` has one flag a layer.
+            As for ``transformer``; ``keep`` has one flag per layer.
 
         Yields
         ------
@@ -268,7 +267,7 @@ class Encoder(FrameEncoder):
         yield self.final_norm(x)
 
     def transformer(self, features, lengths, keep=None):
-        """Second half: positions and transformer layers.
+        """Compute the second half: positions and transformer layers.
 
         Arguments
         ---------
@@ -277,8 +276,8 @@ class Encoder(FrameEncoder):
         lengths : torch.Tensor
             Valid frames, shape (batch,).
         keep : list of bool, optional
-            Layers to run; by default all, and in training those that layer
-            drop leaves.
+            Layers to run; by default all, and in training those kept by layer
+            drop.
 
         Returns
         -------
@@ -294,7 +293,7 @@ class Encoder(FrameEncoder):
         return output
 
     def layers(self, wavs, wav_lens=None):
-        """Every layer's output, without masks and without layer drop.
+        """Compute every layer's output, without masks and layer drop.
 
         Arguments
         ---------
@@ -314,7 +313,7 @@ class Encoder(FrameEncoder):
     def forward(
         self, wavs, wav_lens=None, masks=None, keep=None, features=None
     ):
-        """Encodes waveforms.
+        """Encode waveforms.
 
         Arguments
         ---------
@@ -328,7 +327,7 @@ class Encoder(FrameEncoder):
         keep : list of bool, optional
             Layers to run (see ``transformer``).
         features : torch.Tensor, optional
-            What ``cacheable_features`` gave for these waveforms earlier: the
+            The result of ``cacheable_features`` for these waveforms: the
             frozen front-end is not run again.
 
         Returns
@@ -348,9 +347,9 @@ class Encoder(FrameEncoder):
         return self.transformer(features, lengths, keep)
 
     def front_end_fingerprint(self):
-        """Hash of all that ``cacheable_features`` depends on.
+        """Hash of everything that ``cacheable_features`` depends on.
 
-        Models that differ in their transformer alone share it: a text of 64
+        Models that differ only in their transformer share it: a text of 64
         hexadecimal digits.
 
         Example
@@ -375,5 +374,5 @@ class Encoder(FrameEncoder):
         return digest.hexdigest()
 
     def save_pretrained(self, folder):
-        """Writes a folder that transformers and this class read."""
+        """Write a folder that transformers and this class read."""
         self.model.save_pretrained(Path(folder))

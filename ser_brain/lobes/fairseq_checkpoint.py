@@ -1,9 +1,9 @@
-"""Reads fairseq's wav2vec 1.0 checkpoints: without fairseq, running nothing.
+"""Reads fairseq's wav2vec 1.0 checkpoints without fairseq, safely.
 
 A fairseq checkpoint is a pickle from the network, and a pickle may name any
 callable to be run when it is opened. Only plain containers, tensors,
 ``argparse.Namespace`` and inert stand-ins for fairseq's training meters are
-let through; all else is refused before it runs.
+allowed; anything else is refused before it runs.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 # fairseq up to 0.9 pickled its meters (running averages of the training log)
-# beside the weights. They are of no use here and become empty objects.
+# beside the weights. They are not needed here and become empty objects.
 METERS = [
     f"fairseq.{module}.{name}"
     for module in ("meters", "logging.meters")
@@ -24,11 +24,11 @@ MAX_SIZE = 1 << 20  # of a layer; torch takes no number of more than 64 bits
 
 
 class _Meter:
-    """Stand-in for a training meter: keeps numbers, does nothing."""
+    """Stand-in for a training meter: holds numbers, does nothing."""
 
 
 def parse_layers(value):
-    """Reads fairseq's notation of convolution layers without ``eval``.
+    """Parse fairseq's notation of convolution layers without ``eval``.
 
     Arguments
     ---------
@@ -96,7 +96,7 @@ def _layer(layer):
 
 
 def read_fairseq_checkpoint(path):
-    """Reads a wav2vec 1.0 checkpoint in fairseq's official format.
+    """Read a wav2vec 1.0 checkpoint in fairseq's official format.
 
     Arguments
     ---------
@@ -118,8 +118,8 @@ def read_fairseq_checkpoint(path):
     OSError
         If the file cannot be opened.
     ValueError
-        If it is no checkpoint, holds another kind of model, or asks for code
-        to be run.
+        If it is not a checkpoint, holds another kind of model, or would run
+        code when it is opened.
 
     Example
     -------
@@ -167,8 +167,8 @@ def _safe_load(path):
     except OSError:
         raise
     except Exception as error:
-        # Torch's reader has no error of its own for a damaged file: it may
-        # be a struct.error, an AssertionError, nearly anything.
+        # torch has no error class of its own for a damaged file: it may raise
+        # struct.error, AssertionError or nearly anything else.
         reason = str(error)
         if "omegaconf" in reason:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""What every encoder of waveforms answers, whatever is inside it.
+"""The common interface of all encoders of waveforms.
 
 A head needs the frames of a clip and their number, a recipe the folder in
 which the encoder is kept. Masks, layer drop and a cached front-end are the
@@ -21,11 +21,11 @@ class FrameEncoder(nn.Module, ABC):
     name : str
         What error messages call this kind of encoder.
     frame_rate : float or None
-        Output frames a second; None where a frame is no stretch of time.
+        Output frames per second; None if a frame is not a span of time.
     shortest : int
         Samples at 16 kHz of the shortest clip that can be encoded.
     span_mask : callable or None
-        Draws the masks of a training batch, where there are any.
+        Draws the masks of a training batch, if there are any.
     """
 
     name = "the encoder"
@@ -36,11 +36,11 @@ class FrameEncoder(nn.Module, ABC):
     @property
     @abstractmethod
     def dim(self):
-        """Features of an output frame."""
+        """Number of features per output frame."""
 
     @property
     def n_layers(self):
-        """Layers that ``layers`` gives."""
+        """Number of layers that ``layers`` returns."""
         return 1
 
     @abstractmethod
@@ -81,7 +81,7 @@ class FrameEncoder(nn.Module, ABC):
         return lengths
 
     def keep_layers(self, generator=None):
-        """Draws the layers that layer drop leaves in; None: all.
+        """Draw the layers that layer drop keeps; None: all.
 
         Arguments
         ---------
@@ -94,7 +94,7 @@ class FrameEncoder(nn.Module, ABC):
     def forward(
         self, wavs, wav_lens=None, masks=None, keep=None, features=None
     ):
-        """Encodes waveforms.
+        """Encode waveforms.
 
         Arguments
         ---------
@@ -113,7 +113,7 @@ class FrameEncoder(nn.Module, ABC):
         """
 
     def layers(self, wavs, wav_lens=None):
-        """Every layer that a head may read.
+        """Compute every layer that a head may use.
 
         Arguments
         ---------
@@ -129,4 +129,4 @@ class FrameEncoder(nn.Module, ABC):
 
     @abstractmethod
     def save_pretrained(self, folder):
-        """Writes a folder that ``load_frame_encoder`` reads."""
+        """Write a folder that ``load_frame_encoder`` reads."""

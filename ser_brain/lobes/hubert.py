@@ -8,10 +8,10 @@ from ser_brain.lobes.wav2vec2.family import Wav2Vec2Family, silence
 
 
 class HuBERT(Wav2Vec2Family):
-    """HuBERT as an encoder of waveforms, of every size.
+    """Encoder of waveforms: HuBERT of any size.
 
     Some HuBERT models have batch norm before the positional convolution.
-    It uses its running statistics in training, too, so that a clip's output
+    It uses its running statistics in training as well, so that a clip's output
     does not depend on its batch.
 
     Arguments

@@ -1,4 +1,4 @@
-"""The frames of one layer of an encoder, to be clustered as they are."""
+"""The frames of one layer of an encoder, for clustering."""
 
 import itertools
 
@@ -7,12 +7,12 @@ from torch import nn
 
 
 class LayerStates(nn.Module):
-    """One layer's frames of an encoder that stays as it is.
+    """One layer's frames of a frozen encoder.
 
     Arguments
     ---------
     encoder : ser_brain.lobes.encoder.Encoder
-        Such as one that was fine-tuned or adapted.
+        For example a fine-tuned or adapted one.
     layer : int
         0 for the first layer's input, n for the output of layer n.
 
@@ -43,17 +43,17 @@ class LayerStates(nn.Module):
 
     @property
     def dim(self):
-        """Features of a frame."""
+        """Number of features per frame."""
         return self.encoder.dim
 
     @property
     def frame_rate(self):
-        """Frames a second."""
+        """Frames per second."""
         return self.encoder.frame_rate
 
     @torch.no_grad()
     def forward(self, wavs, wav_lens=None):
-        """Frames of the layer; later layers are not computed.
+        """Compute the frames of the layer; later layers are not computed.
 
         Arguments
         ---------
@@ -65,7 +65,7 @@ class LayerStates(nn.Module):
         Returns
         -------
         torch.Tensor
-            (batch, frames, dim); what lies beyond a clip is undefined.
+            (batch, frames, dim); values beyond a clip's end are undefined.
         """
         features, lengths = self.encoder.front_end(wavs, wav_lens)
         keep = [True] * len(self.encoder.layer_stack)

@@ -1,4 +1,4 @@
-"""Loads models in transformers' format: in fp32, whole, and of one kind."""
+"""Loads complete models in transformers' format, in fp32."""
 
 import pickle
 import struct
@@ -9,9 +9,9 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import PreTrainedConfig
 
-# What unpickling without running code raises: of code, of what is no pickle.
+# Raised when unpickling without running code: on code, on other files.
 NO_TENSORS = (pickle.UnpicklingError, EOFError, struct.error)
-# What transformers raises of a config.json with values of other kinds.
+# Raised by transformers on a config.json with values of the wrong type.
 WRONG_KIND = (
     TypeError,
     LookupError,
@@ -23,18 +23,18 @@ WRONG_KIND = (
 
 @contextmanager
 def readable(source):
-    """Turns what damaged or hostile files raise into a ValueError.
+    """Turn the errors of damaged or hostile files into a ValueError.
 
     Arguments
     ---------
     source : str or Path
-        What is read: a local folder, or a hub name.
+        The local folder or hub name that is read.
 
     Raises
     ------
     ValueError
         If its weights or its config.json are damaged, or its weights are a
-        pickle that holds more than tensors. Nothing in it is run.
+        pickle that holds more than tensors. No code in it is run.
 
     Example
     -------
@@ -67,7 +67,7 @@ def readable(source):
 
 
 def model_type(source):
-    """The kind of model that a checkpoint's config.json names.
+    """Model type that a checkpoint's config.json names.
 
     Arguments
     ---------
@@ -77,14 +77,15 @@ def model_type(source):
     Returns
     -------
     str
-        ``wav2vec2``, ``whisper``, ... or the format of a folder of ours.
+        ``wav2vec2``, ``whisper``, ... or the format of a folder that ser_brain
+        wrote.
 
     Raises
     ------
     ValueError
-        If config.json names no kind.
+        If config.json names no model type.
     OSError
-        If the source is no such folder and the hub does not give it.
+        If the source is not such a folder and cannot be had from the hub.
 
     Example
     -------
@@ -114,7 +115,7 @@ def model_type(source):
 
 
 def load_model(model_class, source, kind, needed, optional=(), **options):
-    """Loads a transformers model in fp32, from a folder or the hub.
+    """Load a transformers model in fp32, from a folder or the hub.
 
     Arguments
     ---------
@@ -125,7 +126,7 @@ def load_model(model_class, source, kind, needed, optional=(), **options):
     kind : str
         The ``model_type`` that its config.json must have.
     needed : str
-        What to give instead of another kind, for the error message.
+        What to give instead of another type, for the error message.
     optional : tuple of str
         Parts of the names of weights that may be missing.
     **options
@@ -142,7 +143,7 @@ def load_model(model_class, source, kind, needed, optional=(), **options):
         If the folder holds another kind of model, or weights that are
         damaged or lack a part of this one.
     OSError
-        If the source is no folder and the hub does not give it.
+        If the source is not a folder and cannot be had from the hub.
 
     Example
     -------

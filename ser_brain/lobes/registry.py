@@ -1,4 +1,4 @@
-"""Which lobe reads which kind of checkpoint."""
+"""Selection of the lobe for a checkpoint."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from ser_brain.lobes.wav2vec2 import Wav2Vec2
 from ser_brain.lobes.wavlm import WavLM
 from ser_brain.lobes.whisper import Whisper
 
-# By the model_type of config.json. A new lobe needs a line here, no more.
+# By the model_type of config.json. A new lobe only needs a line here.
 ENCODERS = {
     "data2vec-audio": Data2VecAudio,
     "hubert": HuBERT,
@@ -27,7 +27,7 @@ ENCODERS = {
 
 
 def encoder_class(source):
-    """The lobe for a checkpoint.
+    """Return the lobe class for a checkpoint.
 
     Arguments
     ---------
@@ -37,14 +37,13 @@ def encoder_class(source):
     Returns
     -------
     type
-        A sub-class of ``ser_brain.lobes.encoder.Encoder``.
+        A subclass of ``ser_brain.lobes.encoder.Encoder``.
 
     Raises
     ------
     ValueError
-        If there is no lobe for this kind of model.
-    OSError
-        If the source is no such folder and the hub does not give it.
+        If there is no lobe for this kind of model. OSError If the source is no
+        such folder and the hub does not give it.
 
     Example
     -------
@@ -63,14 +62,14 @@ def encoder_class(source):
 
 
 def load_encoder(source, **options):
-    """Loads an encoder of any kind, which config.json tells.
+    """Load an encoder of any kind, given by its config.json.
 
     Arguments
     ---------
     source : str or Path
         A local folder in transformers' format, or a hub name.
     **options
-        What every lobe takes: freeze_front_end, span_mask, quick_dropout.
+        Options of every lobe: freeze_front_end, span_mask, quick_dropout.
 
     Returns
     -------
@@ -96,7 +95,7 @@ def load_encoder(source, **options):
 
 
 def encoder_dim(source):
-    """Features of an output frame, without loading the weights.
+    """Number of features per output frame, without loading the weights.
 
     Arguments
     ---------

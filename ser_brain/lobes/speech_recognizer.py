@@ -24,7 +24,7 @@ LETTERS = "_ abcdefghijklmnopqrstuvwxyz"
 
 
 class SpeechRecognizer(nn.Module):
-    """What is said in a recording, by a pretrained recogniser.
+    """Transcribe recordings with a pretrained recogniser.
 
     Arguments
     ---------
@@ -40,7 +40,7 @@ class SpeechRecognizer(nn.Module):
         If it holds no recogniser, or one without a tokenizer or without a
         feature extractor.
     OSError
-        If it is no folder and the hub does not give it.
+        If it is not a folder and the hub does not give it.
     """
 
     def __init__(self, source, max_tokens=200):
@@ -66,7 +66,7 @@ class SpeechRecognizer(nn.Module):
 
     @torch.no_grad()
     def forward(self, signal):
-        """The transcript of a recording.
+        """Transcribe a recording.
 
         Arguments
         ---------

@@ -1,4 +1,4 @@
-"""What P1 of P-TAPT asks of an encoder of emotion states, in one place."""
+"""The interface of encoders of emotion states, for P1 of P-TAPT."""
 
 from abc import ABC, abstractmethod
 
@@ -24,25 +24,25 @@ class StateEncoder(nn.Module, ABC):
     @property
     @abstractmethod
     def dim(self):
-        """Features of a state."""
+        """Number of features per state."""
 
     @property
     @abstractmethod
     def frame_rate(self):
-        """States a second."""
+        """States per second."""
 
     @property
     @abstractmethod
     def masked_dim(self):
-        """Features of a frame that is masked."""
+        """Number of features per frame of the masked input."""
 
     @abstractmethod
     def masked_lengths(self, samples):
-        """Frames that can be masked, of so many samples."""
+        """Number of frames that can be masked, for a number of samples."""
 
     @abstractmethod
     def frame_lengths(self, samples):
-        """States that so many samples give, about 50 a second.
+        """Number of states for a number of samples, about 50 per second.
 
         Arguments
         ---------
@@ -59,7 +59,7 @@ class StateEncoder(nn.Module, ABC):
     def forward(
         self, wavs, wav_lens=None, time_mask=None, feature_mask=None, keep=None
     ):
-        """Emotion states of waveforms.
+        """Compute the emotion states of waveforms.
 
         Arguments
         ---------
@@ -88,19 +88,19 @@ class StateEncoder(nn.Module, ABC):
 
     @abstractmethod
     def save_pretrained(self, folder):
-        """Writes a folder for ``from_pretrained``."""
+        """Write a folder for ``from_pretrained``."""
 
     @classmethod
     @abstractmethod
     def from_pretrained(cls, folder, span_mask=None):
-        """Reads a folder that ``save_pretrained`` wrote.
+        """Read a folder that ``save_pretrained`` wrote.
 
         Arguments
         ---------
         folder : str or Path
             The folder.
         span_mask : callable, optional
-            As in the class.
+            As for the class.
 
         Returns
         -------
@@ -111,11 +111,11 @@ class StateEncoder(nn.Module, ABC):
         OSError
             If there is no such folder.
         ValueError
-            If it holds something else.
+            If it holds anything else.
         """
 
     def draw_masks(self, samples, generator=None):
-        """Draws the masks of one clip.
+        """Draw the masks of one clip.
 
         Arguments
         ---------
@@ -138,17 +138,17 @@ class StateEncoder(nn.Module, ABC):
         return time_mask[0], None if feature_mask is None else feature_mask[0]
 
     def keep_layers(self, generator=None):
-        """Draws the layers that layer drop leaves in.
+        """Draw the layers that layer drop keeps.
 
         Arguments
         ---------
         generator : torch.Generator, optional
             CPU generator. Ranks of a data-parallel run, and the parts of one
-            update, must draw alike: give each the same.
+            update, must draw the same layers: give each the same generator.
 
         Returns
         -------
         list of bool or None
-            One flag a layer; None where no layer is ever dropped.
+            One flag per layer; None if no layer is ever dropped.
         """
         return None

@@ -1,4 +1,4 @@
-"""Which encoder of emotion states a checkpoint makes."""
+"""Selection of the encoder of emotion states for a checkpoint."""
 
 from ser_brain.lobes import transformer_states
 from ser_brain.lobes.pretrained import model_type
@@ -6,7 +6,7 @@ from ser_brain.lobes.registry import encoder_dim, is_wav2vec, load_encoder
 from ser_brain.lobes.transformer_states import TransformerStateEncoder
 from ser_brain.lobes.wav2vec import EmotionStateEncoder, Wav2Vec, emotion_states
 
-# By the format in config.json of what P1 saves.
+# By the format in config.json that P1 saves.
 SAVED = {
     emotion_states.FORMAT: EmotionStateEncoder,
     transformer_states.FORMAT: TransformerStateEncoder,
@@ -14,7 +14,7 @@ SAVED = {
 
 
 def new_state_encoder(source, span_mask=None, quick_dropout=True):
-    """A pretrained encoder that P1 is to train.
+    """Create a pretrained encoder for training in P1.
 
     Arguments
     ---------
@@ -56,12 +56,12 @@ def new_state_encoder(source, span_mask=None, quick_dropout=True):
 
 
 def load_state_encoder(folder):
-    """What P1 has trained.
+    """Load an encoder that P1 has trained.
 
     Arguments
     ---------
     folder : str or Path
-        Where ``save_pretrained`` of either kind wrote it.
+        A folder written by ``save_pretrained`` of either kind.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def load_state_encoder(folder):
     Raises
     ------
     ValueError
-        If it holds something else, or is damaged.
+        If it holds anything else, or is damaged.
     OSError
         If there is no such folder.
 
@@ -93,7 +93,7 @@ def load_state_encoder(folder):
 
 
 def states_dim(source):
-    """Features of an emotion state.
+    """Number of features per emotion state.
 
     Arguments
     ---------

@@ -1,4 +1,4 @@
-"""A frozen encoder of texts: any BERT-like model of transformers."""
+"""Frozen text encoders: any BERT-like model of transformers."""
 
 import zlib
 from pathlib import Path
@@ -22,7 +22,7 @@ KINDS = (
     "roberta",
     "xlm-roberta",
 )
-# Names a source without weights, for trying things out.
+# Name of a source without weights, for tests of the pipeline.
 RANDOM = "random"
 
 
@@ -40,7 +40,7 @@ class TextEncoder(nn.Module):
     ValueError
         If it holds another kind of model, or no tokenizer.
     OSError
-        If it is no folder and the hub does not give it.
+        If it is not a folder and the hub does not give it.
     """
 
     def __init__(self, source):
@@ -60,12 +60,12 @@ class TextEncoder(nn.Module):
 
     @property
     def dim(self):
-        """Features of a token."""
+        """Number of features per token."""
         return self.model.config.hidden_size
 
     @property
     def longest(self):
-        """Tokens that the model can see at once; the rest is cut."""
+        """Maximum number of tokens of the model; the rest is cut."""
         return min(512, self.tokenizer.model_max_length)
 
     @torch.no_grad()
@@ -123,7 +123,7 @@ class RandomTextEncoder(nn.Module):
 
     @property
     def dim(self):
-        """Features of a word."""
+        """Number of features per word."""
         return self.model.config.hidden_size
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""The encoder of emotion states: a transformer's, which has 50 frames/s."""
+"""The encoder of emotion states on top of a transformer with 50 frames/s."""
 
 from pathlib import Path
 
@@ -12,21 +12,21 @@ from ser_brain.lobes.wav2vec.storage import load_folder, load_state, save_folder
 from ser_brain.nnet.lengths import sample_counts
 
 FORMAT = "ser_brain-transformer-states-1"
-# The encoder's own files lie in a folder of this name.
+# Name of the folder with the encoder's own files.
 ENCODER = "encoder"
 
 
 class TransformerStateEncoder(StateEncoder):
-    """A transformer encoder, a convolution of kernel 1 and ReLU.
+    """A transformer encoder, a convolution with kernel size 1 and ReLU.
 
-    It takes the place of wav2vec 1.0 in Chen and Rudnicky, Sec. 3.2. Nothing
-    is strided, as these encoders give 50 frames a second already; the front-end
+    It replaces wav2vec 1.0 in Chen and Rudnicky, Sec. 3.2. There is no stride,
+    because these encoders already have 50 frames per second; the front-end
     stays frozen, as wav2vec 1.0's extractor does.
 
     Arguments
     ---------
     encoder : ser_brain.lobes.encoder.Encoder
-        Its front-end stays frozen if it was built so, as by default.
+        Its front-end stays frozen if it is frozen, as by default.
     span_mask : callable, optional
         Draws ``(time_mask, feature_mask)`` from ``(lengths, dim)`` for each
         training batch (``ser_brain.nnet.masking.SpanMask``).
@@ -51,25 +51,25 @@ class TransformerStateEncoder(StateEncoder):
 
     @property
     def dim(self):
-        """Features of an output frame."""
+        """Number of features per output frame."""
         return self.encoder.dim
 
     @property
     def frame_rate(self):
-        """States a second, as many as the encoder has frames."""
+        """States per second, the encoder's frame rate."""
         return self.encoder.frame_rate
 
     @property
     def masked_dim(self):
-        """Features of a frame of the front-end, which is masked."""
+        """Number of features per masked frame of the front-end."""
         return self.encoder.dim
 
     def masked_lengths(self, samples):
-        """Frames of the front-end, of so many samples."""
+        """Number of frames of the front-end for a number of samples."""
         return self.encoder.frame_lengths(samples)
 
     def frame_lengths(self, samples):
-        """Frames that so many samples give, as many as of the encoder.
+        """Number of frames per number of samples, the same as the encoder's.
 
         Arguments
         ---------
@@ -86,7 +86,7 @@ class TransformerStateEncoder(StateEncoder):
     def forward(
         self, wavs, wav_lens=None, time_mask=None, feature_mask=None, keep=None
     ):
-        """Emotion states of waveforms.
+        """Compute the emotion states of waveforms.
 
         Arguments
         ---------
@@ -101,8 +101,8 @@ class TransformerStateEncoder(StateEncoder):
         feature_mask : torch.Tensor, optional
             Bool, (batch, dim): features of the front-end that become 0.
         keep : list of bool, optional
-            Layers to run; by default all, and in training those that layer
-            drop leaves.
+            Layers to run; by default all, and in training those kept by layer
+            drop.
 
         Returns
         -------
@@ -125,7 +125,7 @@ class TransformerStateEncoder(StateEncoder):
         return zero_padding(states, self.encoder.frame_lengths(samples))
 
     def keep_layers(self, generator=None):
-        """Draws the layers that the encoder's layer drop leaves in.
+        """Draw the layers that the encoder's layer drop keeps.
 
         Arguments
         ---------
@@ -135,17 +135,17 @@ class TransformerStateEncoder(StateEncoder):
         Returns
         -------
         list of bool
-            One flag a layer.
+            One flag per layer.
         """
         return self.encoder.keep_layers(generator)
 
     def save_pretrained(self, folder):
-        """Writes a folder for ``from_pretrained``.
+        """Write a folder for ``from_pretrained``.
 
         Arguments
         ---------
         folder : str or Path
-            Made if missing. ``encoder/`` in it is in transformers' format,
+            Created if missing. ``encoder/`` in it is in transformers' format,
             model.safetensors beside it holds the convolution.
         """
         self.encoder.save_pretrained(Path(folder) / ENCODER)
@@ -153,14 +153,14 @@ class TransformerStateEncoder(StateEncoder):
 
     @classmethod
     def from_pretrained(cls, folder, span_mask=None):
-        """Reads a folder that ``save_pretrained`` wrote.
+        """Read a folder that ``save_pretrained`` wrote.
 
         Arguments
         ---------
         folder : str or Path
             The folder.
         span_mask : callable, optional
-            As in the class.
+            As for the class.
 
         Returns
         -------
@@ -171,7 +171,7 @@ class TransformerStateEncoder(StateEncoder):
         OSError
             If there is no such folder.
         ValueError
-            If it holds something else.
+            If it holds anything else.
         """
         _, state = load_folder(folder, FORMAT)
         encoder = cls(load_encoder(Path(folder) / ENCODER), span_mask)

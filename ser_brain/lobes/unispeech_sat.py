@@ -1,4 +1,4 @@
-"""UniSpeech-SAT (Chen et al. 2021), made for speakers as well as speech."""
+"""UniSpeech-SAT (Chen et al. 2021), speaker-aware pretraining of speech."""
 
 from transformers import UniSpeechSatModel
 
@@ -6,7 +6,7 @@ from ser_brain.lobes.wav2vec2.family import Wav2Vec2Family
 
 
 class UniSpeechSAT(Wav2Vec2Family):
-    """UniSpeech-SAT as an encoder of waveforms, of every size.
+    """Encoder of waveforms: UniSpeech-SAT of any size.
 
     Arguments
     ---------

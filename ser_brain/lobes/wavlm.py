@@ -8,10 +8,10 @@ from ser_brain.lobes.wav2vec2.family import Wav2Vec2Family
 
 
 class BiasedAttention(WavLMAttention):
-    """transformers' attention of WavLM, computed as that of other encoders.
+    """transformers' attention of WavLM, computed as in the other encoders.
 
-    transformers asks torch for the attention weights, which nobody reads, and
-    so rules out the fused kernel.
+    transformers asks torch for the attention weights, which are never used,
+    and so rules out the fused kernel.
     """
 
     def torch_multi_head_self_attention(
@@ -57,10 +57,10 @@ class BiasedAttention(WavLMAttention):
 
 
 class WavLM(Wav2Vec2Family):
-    """WavLM as an encoder of waveforms, of every size.
+    """Encoder of waveforms: WavLM of any size.
 
-    The position bias belongs to the first layer and serves all of them, also
-    when layer drop leaves out the first.
+    The position bias belongs to the first layer and is used by all of them,
+    even if layer drop leaves out the first.
 
     Arguments
     ---------
@@ -95,12 +95,12 @@ class WavLM(Wav2Vec2Family):
         for layer in source.encoder.layers:
             layer.attention.__class__ = BiasedAttention
             layer.attention.config = source.config
-        # transformers knows none but its own for WavLM.
+        # transformers allows only its own attention for WavLM.
         source.config._attn_implementation = "sdpa"
         super().__init__(source, freeze_front_end, span_mask, quick_dropout)
 
     def layer_runner(self, x, attention_mask):
-        """How a layer is run: a function ``(layer, x) -> x`` for all layers.
+        """Return a function ``(layer, x) -> x`` that runs any of the layers.
 
         Arguments
         ---------

@@ -1,7 +1,7 @@
-"""Dropout on the CPU, from 16 random bits an element.
+"""Dropout on the CPU from 16 random bits per element.
 
-torch draws one Bernoulli number an element there, which takes an eighth of a
-fine-tuning step; 16 bits of its generator's integers do as well.
+torch draws one Bernoulli number per element there, which takes an eighth of a
+fine-tuning step; 16 bits of its generator's integers are sufficient.
 """
 
 import math
@@ -10,24 +10,24 @@ import torch
 from torch import nn
 
 LEVELS = 2**16
-# Integers as wide as the features.
+# Integer types of the same width as the features.
 INTEGERS = {torch.bfloat16: torch.int16, torch.float32: torch.int32}
 
 
 def keep_mask(shape, probability):
-    """Which elements dropout leaves, from torch's own generator.
+    """Draw which elements dropout keeps, from torch's own generator.
 
     Arguments
     ---------
     shape : tuple of int
-        Of the mask.
+        Shape of the mask.
     probability : float
         That an element is dropped; rounded to a multiple of 2**-16.
 
     Returns
     -------
     torch.Tensor
-        int8, on the CPU: 1 for those left, 0 for those dropped.
+        int8, on the CPU: 1 for elements kept, 0 for those dropped.
 
     Example
     -------
@@ -39,14 +39,14 @@ def keep_mask(shape, probability):
     words.random_(-(2**63), None)
     bits = words.view(torch.int16)[:count].view(shape)
     threshold = round(probability * LEVELS) - LEVELS // 2
-    # A comparison that gives bool takes seven times as long.
+    # A comparison with bool as its result takes seven times as long.
     return torch.ge(bits, threshold, out=torch.empty(shape, dtype=torch.int8))
 
 
 def scaled_where(kept, features, scale):
-    """Kept features, scaled; 0 elsewhere, whatever was there.
+    """Scale kept features; set others to 0, whatever their value.
 
-    Their bits times 0 or 1: in bfloat16 a tenth of the time of
+    Multiplying their bits by 0 or 1 takes, in bfloat16, a tenth of the time of
     ``torch.where``.
     """
     bits = features.view(INTEGERS[features.dtype]) * kept
@@ -54,30 +54,30 @@ def scaled_where(kept, features, scale):
 
 
 def is_quick(features, probability):
-    """Whether `dropout` serves these features, and drops any."""
+    """Whether `dropout` supports these features, and drops any."""
     known = features.device.type == "cpu" and features.dtype in INTEGERS
     return known and 0 < probability < 1
 
 
 class _Keep(torch.autograd.Function):
-    """Kept elements are scaled up, the others are 0."""
+    """Scale kept elements, and set the others to 0."""
 
     @staticmethod
     def forward(ctx, features, kept, scale):
-        """Kept elements times the scale."""
+        """Multiply kept elements by the scale."""
         ctx.save_for_backward(kept)
         ctx.scale = scale
         return scaled_where(kept, features, scale)
 
     @staticmethod
     def backward(ctx, grad):
-        """The gradient of the kept elements times the scale."""
+        """Multiply the gradient of kept elements by the scale."""
         (kept,) = ctx.saved_tensors
         return scaled_where(kept, grad, ctx.scale), None, None
 
 
 def dropout(features, probability):
-    """Dropout of features on the CPU.
+    """Apply dropout to features on the CPU.
 
     Arguments
     ---------
@@ -89,7 +89,7 @@ def dropout(features, probability):
     Returns
     -------
     torch.Tensor
-        The same shape; what is kept is divided by ``1 - probability``.
+        The same shape; kept elements are divided by ``1 - probability``.
 
     Example
     -------
@@ -101,9 +101,9 @@ def dropout(features, probability):
 
 
 class QuickDropout(nn.Dropout):
-    """Dropout, drawn quickly on the CPU in float32 and bfloat16.
+    """Dropout that is drawn fast on the CPU in float32 and bfloat16.
 
-    Everywhere else it is ``torch.nn.Dropout`` to the last bit.
+    Everywhere else it equals ``torch.nn.Dropout`` to the last bit.
 
     Example
     -------
@@ -115,7 +115,7 @@ class QuickDropout(nn.Dropout):
     """
 
     def forward(self, features):
-        """Features of any shape."""
+        """Apply dropout to features of any shape."""
         if self.training and is_quick(features, self.p):
             return dropout(features, self.p)
         return super().forward(features)

@@ -1,4 +1,4 @@
-"""Classifiers on top of an encoder: one utterance, one frame, k clusters."""
+"""Classifiers on top of an encoder: of utterances, frames and clusters."""
 
 import torch
 from torch import nn
@@ -34,9 +34,9 @@ def tanh_classifier(dim, hidden, n_classes):
 
 
 class UtteranceHead(nn.Module):
-    """One decision for the whole utterance: pooling, ReLU, classifier.
+    """One prediction per utterance: pooling, ReLU, classifier.
 
-    As built by default it is the head of V-FT (Chen and Rudnicky): mean over
+    By default it is the head of V-FT (Chen and Rudnicky): mean over
     the valid frames, ReLU, one linear layer. With LSTMPooling and
     `hidden=128` it is the utterance head of P-TAPT's first step, emotion
     state estimation.
@@ -53,16 +53,16 @@ class UtteranceHead(nn.Module):
         Size of a hidden layer with tanh in the classifier; without it the
         classifier is one linear layer.
     relu_frames : bool
-        ReLU on every frame before pooling too, as the authors' released
-        code has it and the paper's text has not.
+        Apply ReLU to every frame before pooling, too, as in the authors'
+        released code but not in the paper's text.
     drop_last_frame : bool
-        Leave out the last valid frame, again as the released code alone
-        does. An utterance of one frame keeps it.
+        Leave out the last valid frame, again as only in the released code. An
+        utterance of one frame keeps it.
 
     relu_pooled : bool
         ReLU on the pooled vector, as in the paper.
     standardize : bool
-        Whether pooled vectors are standardised by fixed statistics, which
+        Whether pooled vectors are standardised with fixed statistics, which
         ``start_from`` sets.
 
     Example
@@ -102,7 +102,7 @@ class UtteranceHead(nn.Module):
             self.classifier = tanh_classifier(pooled, hidden, n_classes)
 
     def forward(self, x, lengths=None):
-        """Logits of each utterance.
+        """Compute the logits of each utterance.
 
         Arguments
         ---------
@@ -128,20 +128,21 @@ class UtteranceHead(nn.Module):
 
     @torch.no_grad()
     def start_from(self, mean, scale, weight, bias):
-        """Takes a linear classifier that was found outside.
+        """Set the weights from a given linear classifier.
 
         Arguments
         ---------
         mean, scale : array
-            Of the pooled vectors it was found on, shape (pooled,).
+            Statistics of the pooled vectors that it was fitted to, shape
+            (pooled,).
         weight, bias : array
-            Of standardised vectors, shapes (n_classes, pooled) and
+            Weights for standardised vectors, shapes (n_classes, pooled) and
             (n_classes,).
 
         Raises
         ------
         ValueError
-            If this head is no linear classifier of standardised vectors.
+            If this head is not a linear classifier of standardised vectors.
         """
         if self.hidden or self.relu_pooled or not self.standardize:
             raise ValueError(
@@ -155,13 +156,13 @@ class UtteranceHead(nn.Module):
             place.copy_(torch.as_tensor(value))
 
     def config(self):
-        """All that `from_config` needs to build this head again.
+        """Return everything that `from_config` needs to build this head again.
 
         Returns
         -------
         config : dict
-            Numbers, strings, booleans and one inner dict: JSON can hold it.
-            The weights are not in it.
+            Numbers, strings, booleans and one inner dict, all JSON-compatible.
+            It does not contain the weights.
 
         Example
         -------
@@ -181,12 +182,12 @@ class UtteranceHead(nn.Module):
 
     @classmethod
     def from_config(cls, config):
-        """Build a head with fresh weights from what `config` answered.
+        """Build a head with random weights from the result of `config`.
 
         Arguments
         ---------
         config : dict
-            As `config` answers it, perhaps read from a file: the pooling is
+            As `config` returns it, perhaps read from a file: the pooling is
             looked up among this toolkit's own, never imported by name.
 
         Returns
@@ -197,8 +198,8 @@ class UtteranceHead(nn.Module):
         Raises
         ------
         ValueError
-            If keys are missing or unknown, or the pooling is not one of
-            this toolkit's.
+            If keys are missing or unknown, or the pooling is not one of this
+            toolkit's.
 
         Example
         -------
@@ -206,7 +207,7 @@ class UtteranceHead(nn.Module):
         >>> UtteranceHead.from_config(head.config()).hidden
         6
         """
-        # Heads of before these two were added lack them.
+        # Older heads lack these two.
         config = {"relu_pooled": True, "standardize": False, **config}
         expected = set(cls(dim=1, n_classes=1).config())
         if set(config) != expected:
@@ -218,7 +219,7 @@ class UtteranceHead(nn.Module):
 
 
 class FrameHead(nn.Module):
-    """One decision for every frame: Linear, tanh, Linear.
+    """One prediction per frame: Linear, tanh, Linear.
 
     The frame head of P-TAPT's first step, emotion state estimation (Chen and
     Rudnicky).
@@ -248,12 +249,12 @@ class FrameHead(nn.Module):
 
 
 class ClusterHeads(nn.Module):
-    """One classifier for each k of the k-means ensemble.
+    """One classifier per k of the k-means ensemble.
 
     It predicts the pseudo-labels in P-TAPT's adaptation (Chen and Rudnicky).
-    It takes frames of any leading shape, so give it the masked
-    frames alone, (masked, dim): over all frames the logits of 4096 clusters
-    are the largest tensor of the step.
+    It takes frames of any leading shape. Pass only the masked frames, (masked,
+    dim): for all frames, the logits of 4096 clusters would be the largest
+    tensor of the step.
 
     Arguments
     ---------
@@ -264,7 +265,7 @@ class ClusterHeads(nn.Module):
     hidden : int
         Size of each classifier's hidden layer.
     relu_frames : bool
-        ReLU on every frame first, as the released code alone does.
+        Apply ReLU to every frame first, as only in the released code.
 
     Example
     -------
@@ -284,14 +285,14 @@ class ClusterHeads(nn.Module):
         )
 
     def forward(self, x):
-        """A list of logits, one for each k, with the leading shape of x."""
+        """Return a list of logits, one per k, with the leading shape of x."""
         if self.relu_frames:
             x = x.relu()
         return [classifier(x) for classifier in self.classifiers]
 
 
 def _without_last_frame(x, lengths):
-    """Each length less one, but never zero."""
+    """Reduce each length by one, but not to zero."""
     if lengths is None:
         lengths = torch.full((x.size(0),), x.size(1), device=x.device)
     return (lengths - 1).clamp(min=1)

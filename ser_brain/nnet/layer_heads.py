@@ -1,16 +1,15 @@
-"""Heads that read every layer of a frozen encoder, with learned weights.
+"""Heads over all layers of a frozen encoder, with learned weights.
 
 Two ways to use the layers together:
 
 - ``FrameFusionHead``: one weighted sum of the layers' frames, pooled, then
-  one linear layer, all learned together (Pepino et al., 2021);
-- ``PosteriorFusionHead``: pooling and a linear layer for each layer, and a
-  weighted sum of their posteriors. Its weights are learned on utterances that
-  the linear layers have not seen (``ser_brain.brains.FrozenBrain``), so that
-  a layer which tells the training speakers apart, and not their emotions,
-  gets no weight.
+  one linear layer, all trained jointly (Pepino et al., 2021);
+- ``PosteriorFusionHead``: pooling and a linear layer per layer, and a weighted
+  sum of their posteriors. Its weights are learned on utterances unseen by the
+  linear layers (``ser_brain.brains.FrozenBrain``), so that a layer that
+  distinguishes the training speakers, and not their emotions, gets no weight.
 
-Both answer log-posteriors, which are logits, too.
+Both return log-posteriors, which are also logits.
 """
 
 import torch
@@ -21,21 +20,21 @@ from ser_brain.nnet import pooling as poolings
 
 
 class LayerHead(nn.Module):
-    """What both heads share: sizes, scales, layer weights, one linear map.
+    """Base class of both heads: sizes, scales, layer weights, one linear map.
 
     Arguments
     ---------
     dim : int
         Size of a frame.
     n_layers : int
-        Layers that the encoder gives, the first layer's input among them.
+        Number of layers of the encoder, including the first layer's input.
     n_classes : int
         Number of emotions.
     pooling : Pooling, optional
         From frames to a vector; mean and deviation by default.
     """
 
-    # The checkpoint's description names the class by this word.
+    # Name of the class in a checkpoint's description.
     fusion = None
 
     def __init__(self, dim, n_layers, n_classes, pooling=None):
@@ -53,7 +52,7 @@ class LayerHead(nn.Module):
 
     @property
     def keeps_vectors(self):
-        """Whether ``pool`` learns nothing, so that its output can be kept."""
+        """Whether ``pool`` has no weights: its output can be cached."""
         raise TypeError(f"{type(self).__name__} does not say what it keeps")
 
     @property
@@ -63,7 +62,7 @@ class LayerHead(nn.Module):
         return described if self.keeps_vectors else "frames"
 
     def pool(self, layers, lengths=None):
-        """Pools each layer over the utterance's own frames.
+        """Pool each layer over the utterance's own frames.
 
         Arguments
         ---------
@@ -81,11 +80,11 @@ class LayerHead(nn.Module):
         return torch.stack(pooled, dim=1)
 
     def from_kept(self, features, lengths):
-        """Log-posteriors from features that were kept (see ``keep``)."""
+        """Compute log-posteriors from cached features (see ``keep``)."""
         raise TypeError(f"{type(self).__name__} does not read what is kept")
 
     def keep(self, layers):
-        """What is kept of one utterance's layers for training.
+        """Return what is cached of one utterance's layers for training.
 
         Arguments
         ---------
@@ -95,15 +94,15 @@ class LayerHead(nn.Module):
         Returns
         -------
         torch.Tensor
-            Pooled vectors of shape (layers, pooled) where ``pool`` learns
-            nothing; else the frames, shape (frames, layers, dim).
+            Pooled vectors of shape (layers, pooled) if ``pool`` has no
+            weights; else the frames, shape (frames, layers, dim).
         """
         if self.keeps_vectors:
             return self.pool(layers[:, None])[0]
         return layers.transpose(0, 1)
 
     def config(self):
-        """All that ``layer_head`` needs to build this head again."""
+        """Return what ``layer_head`` needs to build this head again."""
         return {
             "fusion": self.fusion,
             "dim": self.dim,
@@ -114,7 +113,7 @@ class LayerHead(nn.Module):
 
 
 class PosteriorFusionHead(LayerHead):
-    """Weighted sum of the posteriors that each layer gives.
+    """Weighted sum of the posteriors of all layers.
 
     Arguments
     ---------
@@ -160,14 +159,14 @@ class PosteriorFusionHead(LayerHead):
         self.scale.copy_(deviation.clamp(min=1e-5))
 
     def vectors(self, kept, lengths=None):
-        """Pooled vectors (batch, layers, pooled) of kept features."""
+        """Pooled vectors (batch, layers, pooled) of cached features."""
         kept = kept.float()
         if self.keeps_vectors:
             return kept
         return self.pool(kept.permute(2, 0, 1, 3), lengths)
 
     def by_layer(self, vectors):
-        """Log-posteriors of each layer alone.
+        """Compute the log-posteriors of each layer.
 
         Arguments
         ---------
@@ -201,7 +200,7 @@ class PosteriorFusionHead(LayerHead):
         return self.fuse(self.by_layer(self.pool(layers, lengths)))
 
     def from_kept(self, features, lengths):
-        """Log-posteriors from kept features (see ``keep``)."""
+        """Compute log-posteriors from cached features (see ``keep``)."""
         return self.fuse(self.by_layer(self.vectors(features, lengths)))
 
 
@@ -289,9 +288,9 @@ class FrameFusionHead(LayerHead):
 class CrossFitting(nn.Module):
     """A ``PosteriorFusionHead`` with witnesses, for its training.
 
-    Each group of utterances has a witness, a head that learns from the other
-    groups alone. The layer weights are learned on what the witnesses make of
-    the group that each has not seen.
+    Each group of utterances has a witness, a head that is trained only on the
+    other groups. The layer weights are learned on the witnesses' posteriors
+    for the group that each has not seen.
 
     Arguments
     ---------
@@ -321,7 +320,7 @@ class CrossFitting(nn.Module):
         )
 
     def measure(self, kept):
-        """Standardises as ``LayerHead.measure``, the witnesses alike."""
+        """Standardise as ``LayerHead.measure``, also for the witnesses."""
         self.head.measure(kept)
         for witness in self.witnesses:
             witness.mean.copy_(self.head.mean)
@@ -333,7 +332,7 @@ class CrossFitting(nn.Module):
         Arguments
         ---------
         features : torch.Tensor
-            Kept features, padded along their first dimension.
+            Cached features, padded along their first dimension.
         lengths : torch.Tensor
             Frames of each utterance, shape (batch,).
         groups : torch.Tensor
@@ -364,7 +363,7 @@ FUSIONS = {head.fusion: head for head in (PosteriorFusionHead, FrameFusionHead)}
 
 
 def layer_head(fusion, dim, n_layers, n_classes, pooling=None):
-    """A head over all layers, by the name of its fusion.
+    """Build a head over all layers, by the name of its fusion.
 
     Arguments
     ---------
@@ -372,7 +371,7 @@ def layer_head(fusion, dim, n_layers, n_classes, pooling=None):
         ``posteriors`` or ``frames``.
     dim, n_layers, n_classes, pooling
         As for ``LayerHead``. The pooling may be the description that
-        ``config`` gives.
+        ``config`` returns.
 
     Raises
     ------

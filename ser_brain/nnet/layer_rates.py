@@ -1,22 +1,22 @@
-"""Which layers of an encoder learn, and how fast."""
+"""Frozen layers and layer-wise learning rates."""
 
 import math
 
 
 def train_last_layers(encoder, count):
-    """Freezes an encoder except for its last layers.
+    """Freeze an encoder except for its last layers.
 
     Arguments
     ---------
     encoder : ser_brain.lobes.encoder.Encoder
-        It is changed in place; its layers are in ``layer_stack``.
+        Changed in place; its layers are in ``layer_stack``.
     count : int
-        How many of the last layers go on learning.
+        How many of the last layers are trained.
 
     Raises
     ------
     ValueError
-        If the encoder does not have so many layers.
+        If the encoder does not have that many layers.
 
     Example
     -------
@@ -42,18 +42,18 @@ def train_last_layers(encoder, count):
 
 
 def layer_groups(modules, encoder, decay, head_factor=1.0):
-    r"""Parameters in groups whose rates fall from the top downwards.
+    r"""Group parameters, with learning rates that fall from the top downwards.
 
     .. math:: \mathrm{lr}_l = \mathrm{lr} \cdot \mathrm{decay}^{L + 1 - l}
 
-    for layer l of L, counted from 1 upwards; what lies below the encoder's
-    first layer and learns is taken for layer 0. Everything outside of the
-    encoder, the head, has the rate itself times ``head_factor``.
+    for layer l of L, counted from 1 upwards; trained parameters below the
+    encoder's first layer count as layer 0. Everything outside of the encoder,
+    the head, has the full rate times ``head_factor``.
 
     Arguments
     ---------
     modules : torch.nn.Module
-        All that learns.
+        All trained modules.
     encoder : ser_brain.lobes.encoder.Encoder
         A part of it, with its layers in ``layer_stack``.
     decay : float
@@ -102,7 +102,7 @@ def layer_groups(modules, encoder, decay, head_factor=1.0):
 
 
 def check_rates(decay, head_factor=1.0):
-    """Refuses a decay or a factor that is out of range.
+    """Refuse a decay or a factor that is out of range.
 
     Raises
     ------

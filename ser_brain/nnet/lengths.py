@@ -1,10 +1,10 @@
-"""How long each clip of a padded batch is."""
+"""Lengths of the clips of a padded batch."""
 
 import torch
 
 
 def sample_counts(wavs, wav_lens):
-    """Samples of each clip from SpeechBrain's relative lengths.
+    """Number of samples per clip, from SpeechBrain's relative lengths.
 
     Arguments
     ---------
@@ -29,7 +29,7 @@ def sample_counts(wavs, wav_lens):
 
 
 def valid_frames(lengths, frames):
-    """Tells which frames (or samples) of a padded batch belong to a clip.
+    """Mark the frames (or samples) of a padded batch that belong to a clip.
 
     Arguments
     ---------

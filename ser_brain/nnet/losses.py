@@ -1,10 +1,10 @@
-"""Cross-entropies that a step may gather in pieces.
+"""Losses that can be accumulated over parts of a batch.
 
-A mean over a batch is not the mean of its parts' means once classes carry
-weights, or once each part has its own number of masked frames. So the losses
-here answer a sum and the number (or weight) it must be divided by: add up
-both over the micro-batches and over the processes, divide once, and the loss
-and its gradient are exactly those of the whole batch.
+A mean over a batch is not the mean of its parts' means if classes have
+weights, or if parts have different numbers of masked frames. The losses here
+therefore return a sum and the number (or weight) to divide it by: add up both
+over the micro-batches and the processes, divide once, and the loss and its
+gradient are exactly those of the whole batch.
 """
 
 import torch
@@ -63,7 +63,7 @@ def weighted_cross_entropy_terms(
     weights : torch.Tensor, optional
         Weight of each class, shape (classes,); all 1 by default.
     ignore_index : int
-        Targets of this value count in neither term.
+        Targets with this value are ignored in both terms.
 
     Returns
     -------
@@ -100,17 +100,17 @@ def soft_cross_entropy_sum(logits, shares, weights):
 
     .. math:: -\sum_i \sum_c w_c q_{ic} \log p_{ic}
 
-    Its divisor is :math:`\sum_i \sum_c w_c q_{ic}`. With all of an utterance
-    in one class it is ``weighted_cross_entropy_terms``.
+    Its divisor is :math:`\sum_i \sum_c w_c q_{ic}`. If each utterance has a
+    single class, it equals ``weighted_cross_entropy_terms``.
 
     Arguments
     ---------
     logits : torch.Tensor
         Shape (batch, classes).
     shares : torch.Tensor
-        Of each class in the utterance, as raters gave them, of that shape.
+        Share of each class in each utterance, as rated; same shape.
     weights : torch.Tensor
-        Of each class, shape (classes,).
+        Weight of each class, shape (classes,).
 
     Returns
     -------
@@ -130,10 +130,10 @@ def soft_cross_entropy_sum(logits, shares, weights):
 
 
 def cluster_terms(logits, labels, mask=None):
-    """Terms of the cluster prediction loss, summed over the k.
+    """Terms of the cluster prediction loss, summed over all k.
 
-    The cross-entropy at masked frames with labels is averaged for each k,
-    then summed over the k (P-TAPT's adaptation, Chen and Rudnicky). The
+    The cross-entropy at masked frames with labels is averaged for each k, then
+    summed over all k (P-TAPT's adaptation, Chen and Rudnicky). The
     frames are the same for every k, so one denominator serves all: the loss is
     `numerators.sum() / denominator`, and `numerators / denominator` are its
     parts, for the log.
@@ -141,7 +141,7 @@ def cluster_terms(logits, labels, mask=None):
     Arguments
     ---------
     logits : list of torch.Tensor
-        One of shape (..., k) for each k, as ClusterHeads answers.
+        One of shape (..., k) per k, as returned by ClusterHeads.
     labels : torch.Tensor
         Pseudo-labels, integers of shape (..., number of k). A frame where
         any of them is -100 does not count.
@@ -158,7 +158,7 @@ def cluster_terms(logits, labels, mask=None):
     Raises
     ------
     ValueError
-        If there are not as many logits as labels a frame.
+        If the number of logits differs from that of labels per frame.
 
     Example
     -------
@@ -192,19 +192,19 @@ def soft_cluster_terms(logits, labels, shares):
     .. math:: -\sum_j q_j \log p(c_j)
 
     for each frame and k, over the clusters :math:`c_j` that share the frame.
-    With one cluster of share 1 it is ``cluster_terms``.
+    With one cluster of share 1 it equals ``cluster_terms``.
 
     Arguments
     ---------
     logits : list of torch.Tensor
-        One of shape (frames, k) for each k, as ClusterHeads answers.
+        One of shape (frames, k) per k, as returned by ClusterHeads.
     labels : torch.Tensor
         Pseudo-labels, integers of shape (frames, number of k * top): the
         ``top`` clusters of the first k, then those of the next. A frame where
         any of them is -100 does not count.
     shares : torch.Tensor
-        Of each cluster in the frame, of the shape of the labels; those of
-        one frame and k sum to 1.
+        Share of each cluster in the frame, in the shape of the labels; those
+        of one frame and k sum to 1.
 
     Returns
     -------
@@ -216,7 +216,7 @@ def soft_cluster_terms(logits, labels, shares):
     Raises
     ------
     ValueError
-        If the labels cannot be shared out evenly among the k.
+        If the labels cannot be divided evenly among all k.
 
     Example
     -------
@@ -247,7 +247,7 @@ def soft_cluster_terms(logits, labels, shares):
 
 
 def concordance_loss(outputs, targets, eps=1e-8):
-    r"""One less the concordance correlation of each target over a batch.
+    r"""1 - the concordance correlation of each target over a batch.
 
     .. math:: 1 - \frac{2 \sigma_{op}}
         {\sigma_o^2 + \sigma_t^2 + (\mu_o - \mu_t)^2}
@@ -258,7 +258,7 @@ def concordance_loss(outputs, targets, eps=1e-8):
         Shape (batch, targets). A batch of one has a loss of 1 and no
         gradient.
     eps : float
-        Keeps the quotient finite where nothing varies.
+        Keeps the ratio finite if nothing varies.
 
     Returns
     -------

@@ -1,8 +1,8 @@
-"""Span masks over frames and features, drawn inside each clip alone.
+"""Span masks over frames and features, drawn within each clip.
 
-The law is the one of wav2vec 2.0 (Baevski et al., 2020, Sec. 3.1 and
-Appendix A) with two promises added that short clips need: at least one frame
-is masked and at least one is left to predict it from.
+The spans are drawn as in wav2vec 2.0 (Baevski et al., 2020, Sec. 3.1 and
+Appendix A), with two guarantees that short clips need: at least one frame is
+masked, and at least one is left to predict it from.
 """
 
 import math
@@ -13,8 +13,8 @@ import torch
 def span_count(length, prob, span, min_spans, rounding):
     """Number of spans masked in one clip.
 
-    ``floor(prob * length / span + rounding)``, at least ``min_spans``, and
-    never so many that the spans laid end to end could cover the clip.
+    ``floor(prob * length / span + rounding)``, at least ``min_spans``, but
+    never so many that the spans, laid end to end, could cover the clip.
 
     Arguments
     ---------
@@ -66,7 +66,7 @@ def span_mask(lengths, prob, span, min_spans=0, generator=None):
     span : int
         Frames in a span, at least 1.
     min_spans : int
-        Least number of spans in a clip that has room for them.
+        Minimum number of spans in a clip that has room for them.
     generator : torch.Generator, optional
         CPU generator; torch's default one if not given.
 
@@ -93,9 +93,9 @@ def span_mask(lengths, prob, span, min_spans=0, generator=None):
     True
     """
     if not 0 <= prob <= 1:
-        raise ValueError(f"prob is a share in [0, 1], but it is {prob}.")
+        raise ValueError(f"prob must be in [0, 1], but it is {prob}.")
     if span < 1:
-        raise ValueError(f"span is at least 1 frame, but it is {span}.")
+        raise ValueError(f"span must be at least 1, but it is {span}.")
     lengths = [int(length) for length in lengths]
     mask = torch.zeros(len(lengths), max(lengths, default=0), dtype=torch.bool)
     rounding = torch.rand(len(lengths), generator=generator).tolist()
@@ -115,10 +115,10 @@ class SpanMask:
     Arguments
     ---------
     time_prob, time_span, min_time_spans : float, int, int
-        The law of the masked frames (see ``span_mask``). The defaults are
+        How masked frames are drawn (see ``span_mask``). The defaults are
         those of fine-tuning (Chen and Rudnicky, released code).
     feature_prob, feature_span, min_feature_spans : float, int, int
-        The law of the masked features; ``feature_prob=0`` masks none.
+        How masked features are drawn; ``feature_prob=0`` masks none.
 
     Example
     -------

@@ -1,9 +1,9 @@
-"""Group normalisation that cannot see padding.
+"""Group normalisation that ignores padding.
 
 In wav2vec 1.0 and 2.0 group norm averages over *time*, so every padded frame
-would change every valid one: a clip's features would depend on how long its
-neighbours in the batch are. Here the statistics come from the clip's own
-frames alone.
+would change every valid one: a clip's features would depend on the lengths of
+the other clips in its batch. Here the statistics come from the clip's own
+frames only.
 """
 
 import torch
@@ -17,8 +17,8 @@ def masked_group_norm(
 ):
     """Group norm over a clip's channels and its *valid* frames.
 
-    Computed in fp32 whatever the input, as fairseq's Fp32GroupNorm, with the
-    biased variance of torch's GroupNorm.
+    It is computed in fp32 whatever the input's dtype, as in fairseq's
+    Fp32GroupNorm, with the biased variance of torch's GroupNorm.
 
     Arguments
     ---------
@@ -60,7 +60,7 @@ def masked_group_norm(
 
 
 def _clip_by_clip(x, lengths, affine):
-    """One kernel a clip: fewest passes over memory, which bounds a CPU."""
+    """One kernel per clip: the fewest passes over memory, the CPU's limit."""
     clips = []
     for clip, frames in zip(x, lengths.tolist()):
         own = clip[None, :, :frames].float()
@@ -70,7 +70,7 @@ def _clip_by_clip(x, lengths, affine):
 
 
 def _all_at_once(x, lengths, num_groups, weight, bias, eps):
-    """A few kernels for all clips: fewest launches, which bound a GPU."""
+    """A few kernels for all clips: the fewest launches, a GPU's limit."""
     n_batch, n_channels, n_frames = x.shape
     padding = ~valid_frames(lengths, n_frames)[:, None, None]
     # Padding may hold anything, NaN too: drop it before any arithmetic.

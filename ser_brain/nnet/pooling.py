@@ -1,9 +1,9 @@
-"""From the frames of an utterance to one vector, blind to padding.
+"""Pooling of an utterance's frames into one vector, ignoring padding.
 
-Every pooling answers `forward(x, lengths) -> (batch, output_dim)`. What the
-padded frames hold never reaches the output: they are set to zero before
-anything is computed, so that even NaN there does no harm, and each pooling
-then leaves them out of its statistics.
+Every pooling implements `forward(x, lengths) -> (batch, output_dim)`. Padded
+frames never affect the output: they are set to zero before anything is
+computed, so that even NaN is harmless, and each pooling excludes them from its
+statistics.
 """
 
 import torch
@@ -13,7 +13,7 @@ from ser_brain.nnet.lengths import valid_frames
 
 
 def check_lengths(lengths, frames):
-    """Refuses lengths that a padded batch cannot have.
+    """Refuse lengths that a padded batch cannot have.
 
     Arguments
     ---------
@@ -25,7 +25,7 @@ def check_lengths(lengths, frames):
     Raises
     ------
     ValueError
-        If a length is no integer, below 1 or above `frames`.
+        If a length is not an integer, below 1 or above `frames`.
 
     Example
     -------
@@ -45,7 +45,7 @@ def check_lengths(lengths, frames):
 
 
 def mean_over_time(x, valid):
-    """Mean over the valid frames, summed in at least float32.
+    """Compute the mean over valid frames, summed in at least float32.
 
     Arguments
     ---------
@@ -72,9 +72,9 @@ def mean_over_time(x, valid):
 
 
 class Pooling(nn.Module):
-    """What all poolings share: the padding is emptied, then `pool` decides.
+    """Base class of poolings: it clears the padding, then calls `pool`.
 
-    A pooling of your own defines `pool(x, valid)`, where x (batch, frames,
+    A new pooling defines `pool(x, valid)`, where x (batch, frames,
     dim) is zero wherever `valid` (batch, frames) is False, and
     `output_dim(dim)`.
     """
@@ -111,12 +111,12 @@ class Pooling(nn.Module):
         raise NotImplementedError
 
     def arguments(self):
-        """The constructor's arguments, as JSON can hold them."""
+        """The constructor's arguments, JSON-compatible."""
         return {}
 
 
 class AveragePooling(Pooling):
-    """Mean over the valid frames, as V-FT pools (Chen and Rudnicky).
+    """Mean over the valid frames, as in V-FT (Chen and Rudnicky).
 
     Example
     -------
@@ -130,21 +130,21 @@ class AveragePooling(Pooling):
         return mean_over_time(x, valid)
 
     def output_dim(self, dim):
-        """The mean is as wide as a frame."""
+        """The mean has the size of a frame."""
         return dim
 
 
 class StatisticsPooling(Pooling):
-    """Mean and standard deviation over the valid frames, side by side.
+    """Mean and standard deviation over the valid frames, concatenated.
 
-    The deviation is the population's (divided by the number of frames), so
-    that one frame has one: the square root of `eps`.
+    The deviation is that of the population (divided by the number of frames),
+    so it is defined for one frame: the square root of `eps`.
 
     Arguments
     ---------
     eps : float
-        Floor of the variance. Where the variance is below it, no gradient
-        flows through the deviation, which keeps the gradient finite.
+        Floor of the variance. If the variance is below it, no gradient flows
+        through the deviation, which keeps the gradient finite.
 
     Example
     -------
@@ -177,7 +177,7 @@ class StatisticsPooling(Pooling):
 
 
 class AttentivePooling(Pooling):
-    """Weighted mean of the valid frames, the weights learned.
+    """Weighted mean of the valid frames with learned weights.
 
     Each frame gets a score from Linear, tanh, Linear; a softmax over the
     utterance's own frames turns the scores into weights that sum to 1.
@@ -217,7 +217,7 @@ class AttentivePooling(Pooling):
         return (weights.unsqueeze(-1) * x).sum(dim=1)
 
     def output_dim(self, dim):
-        """A weighted mean is as wide as a frame."""
+        """A weighted mean has the size of a frame."""
         return _same_dim(self, dim, self.dim)
 
     def arguments(self):
@@ -227,7 +227,7 @@ class AttentivePooling(Pooling):
 
 
 class LSTMPooling(Pooling):
-    """Mean over time of a bidirectional LSTM that never sees padding.
+    """Mean over time of a bidirectional LSTM that ignores padding.
 
     It pools the emotion states in the first step of P-TAPT (Chen and
     Rudnicky), there with 256 units in each direction.
@@ -292,7 +292,7 @@ class LSTMPooling(Pooling):
         return states
 
     def output_dim(self, dim):
-        """Both directions, side by side."""
+        """Both directions, concatenated."""
         _same_dim(self, dim, self.dim)
         return 2 * self.hidden
 
@@ -356,7 +356,7 @@ POOLINGS = {
 
 
 def described(pooling):
-    """A pooling's name and arguments, as JSON can hold them.
+    """Return a pooling's name and arguments, JSON-compatible.
 
     Example
     -------
@@ -368,7 +368,7 @@ def described(pooling):
 
 
 def build(description):
-    """One of this toolkit's poolings from what `described` answered.
+    """Build one of this toolkit's poolings from the result of `described`.
 
     Arguments
     ---------

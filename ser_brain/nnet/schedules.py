@@ -1,4 +1,4 @@
-"""Learning rates as pure functions of the update: nothing to checkpoint."""
+"""Learning rate schedules: pure functions, so nothing to checkpoint."""
 
 
 class ConstantRate:
@@ -24,7 +24,7 @@ class ConstantRate:
 
 
 class WarmFlatLinear:
-    """Linear warm-up, a flat stretch, then linear to zero (TAPT, P1, P3).
+    """Linear warm-up, constant phase, linear decay to zero (TAPT, P1, P3).
 
     Arguments
     ---------

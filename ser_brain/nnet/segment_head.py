@@ -1,4 +1,4 @@
-"""A head that decides at every frame, and over segments of frames."""
+"""A head with predictions per frame and per segment of frames."""
 
 import torch
 from torch import nn

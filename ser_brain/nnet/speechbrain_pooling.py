@@ -1,4 +1,4 @@
-"""Poolings in SpeechBrain's recipes, and SpeechBrain's lobes as poolings.
+"""Adapters between this toolkit's poolings and SpeechBrain's.
 
 SpeechBrain gives relative lengths and pools to (batch, 1, dim); the poolings
 of this toolkit take frames and pool to (batch, dim).
@@ -10,7 +10,7 @@ from ser_brain.nnet.pooling import Pooling
 
 
 class AsSpeechBrain(nn.Module):
-    """One of this toolkit's poolings, called as SpeechBrain's are.
+    """One of this toolkit's poolings with SpeechBrain's interface.
 
     Arguments
     ---------
@@ -31,7 +31,7 @@ class AsSpeechBrain(nn.Module):
         self.pooling = pooling
 
     def forward(self, x, lengths=None):
-        """Pools each utterance over its own frames.
+        """Pool each utterance over its own frames.
 
         Arguments
         ---------
@@ -54,7 +54,7 @@ class AsSpeechBrain(nn.Module):
 class FromSpeechBrain(Pooling):
     """A lobe of SpeechBrain as the pooling of a recipe.
 
-    What the lobe does at the end of an utterance may depend on padding:
+    The lobe's output may depend on padding at the end of an utterance:
     ECAPA-TDNN's convolutions reach beyond it. A classifier with such a
     pooling is trained and tested, but not loaded again by
     ``EmotionRecognizer``, which builds nothing by name.
@@ -62,10 +62,10 @@ class FromSpeechBrain(Pooling):
     Arguments
     ---------
     lobe : torch.nn.Module
-        Takes frames (batch, frames, dim) and relative lengths (batch,), and
-        gives (batch, size) or (batch, 1, size), as ``ECAPA_TDNN`` does.
+        Maps frames (batch, frames, dim) and relative lengths (batch,) to
+        (batch, size) or (batch, 1, size), as ``ECAPA_TDNN`` does.
     size : int
-        Features of what it gives.
+        Number of features of its output.
 
     Example
     -------
@@ -82,14 +82,14 @@ class FromSpeechBrain(Pooling):
         self.size = size
 
     def pool(self, x, valid):
-        """What the lobe gives for each utterance."""
+        """Return the lobe's output for each utterance."""
         shares = valid.float().mean(dim=1)
         return self.lobe(x, shares).flatten(start_dim=1)
 
     def output_dim(self, dim):
-        """The lobe's own size, whatever the frames'."""
+        """The lobe's own size, whatever that of the frames."""
         return self.size
 
     def arguments(self):
-        """The size; a lobe is no argument that JSON could hold."""
+        """The size only: a lobe is not JSON-compatible."""
         return {"size": self.size}

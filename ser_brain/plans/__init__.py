@@ -1,1 +1,1 @@
-"""Which runs there are, which of them count, and what is left to do."""
+"""Plans of runs: which runs exist, which of them count, what is missing."""

@@ -1,9 +1,9 @@
 """The paper's rule for outlying runs (Chen and Rudnicky, Section 4).
 
 A run whose score lies outside two standard deviations of its fold's mean
-over its runs is discarded and run again with a new seed. The rule favours
-high scores, because it drops some of the runs that are bad by chance. Figures
-with and without it are therefore reported beside each other.
+over its runs is discarded and replaced by a run with a new seed. The rule
+favours high scores, because it drops some of the runs that are bad by chance.
+Figures with and without it are therefore reported side by side.
 """
 
 from dataclasses import dataclass
@@ -15,18 +15,19 @@ ROUNDS = 3
 
 @dataclass(frozen=True)
 class Discarded:
-    """A run that the rule took out.
+    """A run that the rule discarded.
 
     Arguments
     ---------
     seed : int
-        Of the run.
+        Seed of the run.
     score : float
-        Its own.
+        Score of the run.
     mean, deviation : float
-        Of the runs that it was compared with, itself among them.
+        Mean and standard deviation of the runs that it was compared with,
+        including itself.
     round : int
-        The first round, 1, looks at the runs as planned.
+        Round in which it was discarded; round 1 considers the runs as planned.
     """
 
     seed: int
@@ -43,7 +44,8 @@ class Selection:
     Arguments
     ---------
     seeds : tuple of int
-        As many as planned; some may still have to be run.
+        Seeds of the runs that count, as many as planned; some may still have
+        to be run.
     discarded : tuple of Discarded
         The runs that the rule discarded, in order.
     """
@@ -53,25 +55,25 @@ class Selection:
 
 
 def outliers(scores, width=WIDTH):
-    """Seeds whose score lies outside some deviations of the mean.
+    """Find seeds whose score is too many deviations from the mean.
 
-    The deviation is that of the runs at hand, with themselves as the whole
-    population: sqrt(sum (x - mean)^2 / n). The text does not say which it
-    means. With n - 1 below the line the rule would ask for more still; the
-    paper's runs are all there are, and nothing is estimated from them.
+    The deviation is the population standard deviation of the given runs,
+    sqrt(sum (x - mean)^2 / n). The paper does not say which one it uses. With
+    n - 1 in the denominator the rule would discard even fewer runs; the runs
+    are the whole population here, and nothing is estimated from them.
 
     No score can be further than sqrt(n - 1) such deviations from a mean that
-    it takes part in. Two are therefore out of reach up to n = 5: with the
-    paper's five runs on IEMOCAP the rule, taken at its word, discards
-    nothing, and on SAVEE's twenty it can. (With n - 1 the bound is
-    (n - 1) / sqrt(n), 1.79 at n = 5.)
+    includes it. Two deviations cannot be exceeded up to n = 5: with the
+    paper's five runs on IEMOCAP the rule, taken literally, discards nothing;
+    with SAVEE's twenty it can. (With n - 1 the bound is (n - 1) / sqrt(n),
+    1.79 at n = 5.)
 
     Arguments
     ---------
     scores : dict
         Seed to score, all finite. Their order does not matter.
     width : int
-        How many deviations are inside, the border included.
+        Number of deviations that are allowed, the border included.
 
     Returns
     -------
@@ -85,7 +87,7 @@ def outliers(scores, width=WIDTH):
     >>> outliers({1: 0.6, 2: 0.6, 3: 0.6, 4: 0.6, 5: 0.3})
     []
     """
-    # Fractions are exact: at n = 5 a score may lie on the border.
+    # Fractions are exact: at n = 5 a score may be on the border.
     exact = {seed: Fraction(score) for seed, score in scores.items()}
     mean, variance = moments(exact.values())
     border = width**2 * variance
@@ -106,26 +108,26 @@ def moments(scores):
 
 
 def select(scores, runs, rounds=ROUNDS):
-    """The runs of a fold that count, by what is known of their scores.
+    """Select the runs of a fold that count, from the scores so far.
 
-    A pure function of the scores: a plan that was stopped comes to the same
-    selection again. A round looks at as many runs as planned, once all of
+    This is a pure function of the scores: a resumed plan makes the same
+    selection again. A round considers as many runs as planned, once all of
     them have a score; each that it discards is replaced by the next unused
     seed. After the last round the rule is not applied again.
 
     Arguments
     ---------
     scores : dict
-        Seed to score of the runs that have finished.
+        Maps the seeds of finished runs to their scores.
     runs : int
-        How many runs of the fold count; seeds begin at 1.
+        Number of runs of the fold that count; seeds begin at 1.
     rounds : int
         How often the rule is applied; 0 keeps every run.
 
     Returns
     -------
     Selection
-        Its seeds without a score have to be run.
+        Seeds in it without a score have to be run.
 
     Example
     -------
@@ -151,6 +153,6 @@ def select(scores, runs, rounds=ROUNDS):
 
 
 def _discarded(seed, scores, number):
-    """The record of one run that was taken out."""
+    """The record of one discarded run."""
     mean, variance = moments(list(scores.values()))
     return Discarded(seed, scores[seed], mean, variance**0.5, number)

@@ -1,4 +1,4 @@
-"""The plans that fill a table of the paper, and the table itself."""
+"""The plans for a table of the paper, and the table itself."""
 
 import dataclasses
 import shlex
@@ -28,7 +28,7 @@ CORPUS = {1: "IEMOCAP", 2: "SAVEE", 4: "IEMOCAP", 5: "IEMOCAP"}
 
 @dataclass(frozen=True)
 class Part:
-    """A plan that fills some cells of a table.
+    """A plan for some cells of a table.
 
     Arguments
     ---------
@@ -36,7 +36,7 @@ class Part:
         The stem of its method file: "vft", "tapt", "ptapt", or another
         system of Table 5.
     share : float
-        Part of the training part that it sees.
+        Fraction of the training part that it uses.
     plan : Plan
         Its runs.
     """
@@ -47,7 +47,7 @@ class Part:
 
     @property
     def name(self):
-        """The part in words: ``TAPT``, or ``TAPT on 1/4``."""
+        """A description of the part: ``TAPT``, or ``TAPT on 1/4``."""
         title = published.procedure_title(self.procedure)
         if self.share == 1:
             return title
@@ -55,19 +55,18 @@ class Part:
 
 
 def make_parts(number, folds, overrides, **choices):
-    """The plans of a table; nothing runs yet.
+    """Create the plans of a table, without running anything.
 
     Arguments
     ---------
     number : int
         1, 2, 4 or 5.
     folds : str
-        As ``Plan`` takes them.
+        As for ``Plan``.
     overrides : list of str
         Words of every run's command line.
     **choices
-        runs (None: as many as the paper), repeat and outliers, as ``Plan``
-        takes them.
+        runs (None: as in the paper), repeat and outliers, as for ``Plan``.
 
     Returns
     -------
@@ -77,7 +76,7 @@ def make_parts(number, folds, overrides, **choices):
     Raises
     ------
     InputError
-        If a choice or setting is bad, or is the table's own to make.
+        If a choice or setting is invalid, or is made by the table itself.
     """
     corpus = CORPUS[number]
     _check_words(number, folds, overrides)
@@ -92,7 +91,7 @@ def make_parts(number, folds, overrides, **choices):
         for procedure in procedures:
             words = [*words_for(procedure, overrides), *own]
             yaml = HPARAMS / f"{procedure}.yaml"
-            # The first has said already where the corpus is mini.
+            # The first one has already warned about the mini corpus.
             with redirect_stdout(None) if parts else nullcontext():
                 plan = Plan(corpus, yaml, folds, overrides=words, **choices)
             parts.append(Part(procedure, share, plan))
@@ -100,7 +99,7 @@ def make_parts(number, folds, overrides, **choices):
 
 
 def _check_words(number, folds, words):
-    """Refuses what the table itself decides."""
+    """Refuse settings that the table itself decides."""
     given = {word.split("=")[0] for word in words if word.startswith("--")}
     if "--manifest" in given:
         raise InputError(
@@ -131,8 +130,8 @@ def mini_words(number, words):
     Returns
     -------
     list of str
-        An eighth of the mini corpus, 55 s of audio, cannot fill a batch of
-        the nano scale's 60 s; so all of Table 4 takes smaller ones there.
+        An eighth of the mini corpus, 55 s of audio, cannot fill a batch of the
+        nano scale's 60 s, so the whole of Table 4 uses smaller ones there.
 
     Example
     -------
@@ -147,7 +146,7 @@ def mini_words(number, words):
 
 
 def words_for(procedure, words):
-    """The words that a procedure knows, of those that some of them know.
+    """Select the words that a procedure knows.
 
     Arguments
     ---------
@@ -159,8 +158,8 @@ def words_for(procedure, words):
     Returns
     -------
     list of str
-        Without the settings of other procedures. What none knows is left
-        in: the run's own check has a sentence for it.
+        Without the settings of other procedures. Unknown settings are kept:
+        the run's own check reports them.
 
     Example
     -------
@@ -185,7 +184,7 @@ def fold_scores(plan, fold):
     Returns
     -------
     Scores
-        Of the runs that count and have finished, and the discarded ones.
+        Scores of the finished runs that count, and of the discarded ones.
     """
     chosen = plan.selection(fold)
     planned = [plan.planned(fold, seed) for seed in chosen.seeds]
@@ -196,7 +195,7 @@ def fold_scores(plan, fold):
 
 
 def drawn_hours(parts):
-    """Hours of training audio by share, as finished runs tell them."""
+    """Hours of training audio by share, from finished runs."""
     return {
         part.share: run.metrics["train_hours"]
         for part in parts
@@ -206,12 +205,12 @@ def drawn_hours(parts):
 
 
 def lacking(parts):
-    """What keeps a table from being complete, one sentence per plan.
+    """Describe missing runs of a table, one sentence per plan.
 
     Returns
     -------
     list of str
-        Empty where every run that counts has finished.
+        Empty if every run that counts has finished.
     """
     return [
         f"{part.name} lacks {'; '.join(names)}"
@@ -226,7 +225,7 @@ def _lacking(plan, run):
 
 
 def discarded(parts):
-    """What the outlier rule discarded, one sentence per plan.
+    """Describe discarded runs, one sentence per plan.
 
     Returns
     -------
@@ -245,7 +244,7 @@ def discarded(parts):
 
 
 def dry_run(parts, workers):
-    """Every run with its state, and the time that all will take."""
+    """List every run with its state, and the total remaining time."""
     lines, seconds = [], []
     for part in parts:
         lines += [f"{part.name}, {part.plan.dry_run(workers)}", ""]
@@ -259,7 +258,7 @@ def dry_run(parts, workers):
 
 
 def filled(number, parts, overrides):
-    """The table from what has finished, and what it lacks.
+    """Build the table from finished runs, and list what is missing.
 
     Arguments
     ---------
@@ -268,14 +267,14 @@ def filled(number, parts, overrides):
     parts : list of Part
         Its plans.
     overrides : list of str
-        Told below the table.
+        Mentioned below the table.
 
     Returns
     -------
     Table, list of str
-        The heading says INCOMPLETE where the list is not empty.
+        The heading says INCOMPLETE if the list is not empty.
     """
-    # The last part sees the whole training part.
+    # The last part uses the whole training part.
     plan = parts[-1].plan
     scale = plan.outline.scale
     ours = "ours" if scale == "full" else f"ours ({scale})"
@@ -303,7 +302,7 @@ def filled(number, parts, overrides):
 
 
 def plan_notes(parts, overrides):
-    """How the figures were computed.
+    """Notes on how the figures were computed.
 
     Arguments
     ---------

@@ -1,4 +1,4 @@
-"""All folds and runs of one procedure: what there is, what is missing."""
+"""All folds and runs of one procedure: which exist and which are missing."""
 
 import dataclasses
 from collections import Counter
@@ -21,21 +21,21 @@ from ser_brain.results.records import RECORD
 
 REPEATS = ("all", "finetune")
 OUTLIERS = ("rerun", "keep")
-# The plan gives each run its own.
+# Options that the plan sets for each run.
 OWN = {
     "--fold": "--folds",
     "--seed": "--runs",
     "--adaptation_seed": "--repeat finetune",
 }
-# The adaptation that all runs share where the fine-tuning alone is repeated.
+# Seed of the adaptation that runs share if only fine-tuning is repeated.
 SHARED_SEED = 1
 
 
 class Plan:
     """The runs of one procedure on some folds.
 
-    Nothing is kept in memory that is not in the run folders: a plan that was
-    stopped is made anew and goes on.
+    The whole state of a plan is in the run folders: a stopped plan is created
+    again and continues.
 
     Arguments
     ---------
@@ -48,9 +48,8 @@ class Plan:
     runs : int
         Runs of each fold that count; their seeds begin at 1.
     repeat : str
-        "all": each run has an adaptation of its own, as in the paper.
-        "finetune": all runs of a fold share that of seed 1, as in the
-        released code.
+        "all": each run has its own adaptation, as in the paper. "finetune":
+        all runs of a fold share that of seed 1, as in the released code.
     outliers : str
         "rerun": see :func:`ser_brain.plans.outliers.select`. "keep":
         every run counts.
@@ -60,7 +59,7 @@ class Plan:
     Raises
     ------
     InputError
-        If one of them is not what it should be, or the corpus is bad.
+        If an argument is invalid, or the corpus is bad.
 
     Example
     -------
@@ -105,7 +104,7 @@ class Plan:
         self.failed = {} if old is None else failures(old, self.folds)
 
     def planned(self, fold, seed):
-        """One run of the plan, with its stages.
+        """Return one run of the plan, with its stages.
 
         Returns
         -------
@@ -117,7 +116,7 @@ class Plan:
         return self._planned[fold, seed]
 
     def _plan_run(self, fold, seed):
-        """Its command line, run folder and the keys of its stages."""
+        """Determine a run's command line, folder and stage keys."""
         settings, words = {"seed": seed}, self.overrides
         adapts = "adaptation_seed" in self.outline.settings.tree
         if self.repeat == "finetune" and adapts:
@@ -129,7 +128,7 @@ class Plan:
         return PlannedRun(run, tuple(chain(outline)))
 
     def selection(self, fold):
-        """The runs of a fold that count, by the results so far.
+        """Select the runs of a fold that count, from the results so far.
 
         Returns
         -------
@@ -148,20 +147,20 @@ class Plan:
             scores |= {one.run.seed: one.metrics["UA"] for one in ended}
 
     def counting(self):
-        """All runs that count, finished or not, first seeds first.
+        """Return all runs that count, finished or not, in the order of seeds.
 
         Returns
         -------
         list of PlannedRun
-            The folds take turns: runs of one fold may share an adaptation,
-            and so they wait for each other as little as possible.
+            The folds alternate: runs of one fold may share an adaptation, and
+            in this order they wait for each other as little as possible.
         """
         names = [[(s, f) for s in self.selection(f).seeds] for f in self.folds]
         turns = [sorted(turn, key=itemgetter(0)) for turn in zip(*names)]
         return [self.planned(f, seed) for turn in turns for seed, f in turn]
 
     def missing(self):
-        """Runs that have to be run, in the order to begin with them.
+        """Return the runs that have to be run, in the order of their start.
 
         Returns
         -------
@@ -170,12 +169,12 @@ class Plan:
         return [one.run for one in self.counting() if not one.finished]
 
     def run(self, engine):
-        """Runs what is missing, and replacements of discarded runs.
+        """Run what is missing, and replacements of discarded runs.
 
         Arguments
         ---------
         engine : Engine
-            Carries out the runs.
+            Executes the runs.
 
         Returns
         -------
@@ -212,7 +211,7 @@ class Plan:
                 tried |= set(todo)
                 bar.total = bar.n + len(todo)
                 bar.refresh()
-                # Closing it stops the runs when something else goes wrong.
+                # Closing it stops the runs if an error occurs here.
                 with closing(engine.execute(todo)) as outcomes:
                     for outcome in map(self._checked, outcomes):
                         bar.update()
@@ -223,7 +222,7 @@ class Plan:
         return ended_badly
 
     def _checked(self, outcome):
-        """A process that ended well must have left its results."""
+        """Check that a successful process has left its results."""
         run = outcome.run
         finished = self.planned(run.fold, run.seed).finished
         if outcome.returncode != 0 or finished:
@@ -232,7 +231,7 @@ class Plan:
         return dataclasses.replace(outcome, returncode=1, error=error)
 
     def _note_failure(self, outcome, bar):
-        """Keeps why a run failed, and prints it above the progress bar."""
+        """Record why a run failed, and print it above the progress bar."""
         run = outcome.run
         self.failed[run.fold, run.seed] = outcome.error
         bar.write(f"{run.name} failed: {outcome.error}")
@@ -241,15 +240,15 @@ class Plan:
         write_json(self.folder / RECORD, self.record())
 
     def record(self):
-        """What plan.json says.
+        """Return the content of plan.json.
 
         Returns
         -------
         dict
-            What was planned, ``seeds`` that count by fold, and lists of the
-            runs that are ``discarded``, ``failed`` and ``missing``, each
-            with its fold and seed. Folds of an earlier plan that was
-            otherwise the same are kept.
+            What was planned, the ``seeds`` that count in each fold, and lists
+            of the runs that are ``discarded``, ``failed`` and ``missing``,
+            each with its fold and seed. Folds of an earlier plan with the same
+            choices are kept.
         """
         old = read_record(self.folder)
         return joined(self._own_record(), old, self.all_folds)
@@ -287,7 +286,7 @@ class Plan:
         }
 
     def dry_run(self, workers=1):
-        """Every run with its state, and the time that is left.
+        """List every run with its state, and the remaining time.
 
         Arguments
         ---------
@@ -316,7 +315,7 @@ class Plan:
 
 
 def choose_folds(asked, known):
-    """Names of folds as a user writes them.
+    """Parse names of folds as a user writes them.
 
     Arguments
     ---------
@@ -333,7 +332,7 @@ def choose_folds(asked, known):
     Raises
     ------
     InputError
-        For a name that is no fold.
+        If a name is not that of a fold.
 
     Example
     -------
@@ -347,7 +346,7 @@ def choose_folds(asked, known):
     for name in names:
         if name not in known:
             raise InputError(
-                f"--folds names {name!r}, which is no fold: give all, or "
+                f"--folds names {name!r}, which is not a fold: give all, or "
                 f"some of {','.join(known)}."
             )
     return [name for name in known if name in names]
@@ -359,7 +358,7 @@ def _check_choice(option, value, choices):
 
 
 def _check_overrides(words):
-    """Refuses what the plan itself decides."""
+    """Refuse settings that the plan itself decides."""
     given = [word.split("=")[0] for word in words]
     for name in filter(OWN.get, given):
         raise InputError(

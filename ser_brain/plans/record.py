@@ -1,30 +1,30 @@
-"""What a plan writes to plan.json, beside what earlier plans wrote there."""
+"""plan.json: what a plan writes there, joined with earlier plans."""
 
 from ser_brain.results.outputs import read_json
 from ser_brain.results.records import RECORD, run_name
 
-# What two plans have to agree on to share one record.
+# Choices that two plans must have in common to share one record.
 CHOICES = ("recipe", "yaml", "runs", "repeat", "outliers", "overrides")
 LISTS = ("discarded", "failed", "missing")
 
 
 def read_record(folder):
-    """What an earlier plan left in a folder; None where there was none."""
+    """Read the record of an earlier plan in a folder; None without one."""
     path = folder / RECORD
     return read_json(path) if path.is_file() else None
 
 
 def joined(record, old, all_folds):
-    """A record with the other folds of an earlier one of the same plan.
+    """Join a record with the other folds of an earlier one of the same plan.
 
     Arguments
     ---------
     record : dict
-        Of the folds that are planned now.
+        Record of the folds that are planned now.
     old : dict or None
-        The earlier one. If it was made by other choices, it is dropped.
+        The earlier record, ignored if it was made with other choices.
     all_folds : list of str
-        Folds of the corpus, for their order.
+        All folds of the corpus, in order.
 
     Returns
     -------
@@ -52,6 +52,6 @@ def joined(record, old, all_folds):
 
 
 def failures(record, folds):
-    """What runs of some folds said when they failed, by fold and seed."""
+    """Error messages of failed runs, by fold and seed."""
     failed = {run_name(one): one["error"] for one in record["failed"]}
     return {name: error for name, error in failed.items() if name[0] in folds}

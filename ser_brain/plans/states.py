@@ -1,4 +1,4 @@
-"""A planned run and what its folder says about it, without starting it."""
+"""A planned run and its state, from its folder and without starting it."""
 
 from dataclasses import dataclass
 
@@ -31,32 +31,32 @@ class PlannedRun:
 
     @property
     def metrics(self):
-        """The content of metrics.json; None where there is none."""
+        """The content of metrics.json; None if there is none."""
         path = self.run.folder / METRICS
         if not path.is_file():
             return None
         try:
             return read_metrics(path)
         except InputError:
-            # Cut: the recipe writes it anew.
+            # Incomplete: the recipe writes it again.
             return None
 
     @property
     def finished(self):
-        """Whether it has the results of these settings and data."""
+        """Whether it has results with these settings and data."""
         return self.state() == FINISHED
 
     def state(self, failed=False):
-        """One of ``STATES``.
+        """Return one of ``STATES``.
 
-        A run is "edited" if its predictions are no longer those that its
-        scores were computed from, and has "other settings" if it was made
-        with other settings or data; running it again replaces its results.
+        A run is "edited" if its predictions have changed since its scores were
+        computed, and has "other settings" if it was run with other settings or
+        data; running it again replaces its results.
 
         Arguments
         ---------
         failed : bool
-            Whether its last process failed, as the plan's record knows.
+            Whether its last process failed, according to the plan's record.
         """
         metrics = self.metrics
         if metrics is not None and metrics.get("key") == self.stages[-1].key:
@@ -69,7 +69,7 @@ class PlannedRun:
         return "unfinished" if self._begun() else "missing"
 
     def _begun(self):
-        """Whether a stage of this seed's own was at least begun."""
+        """Whether a stage of this seed's own has begun."""
         return any(
             stage.unfinished or stage.done
             for stage in self.stages
@@ -78,10 +78,10 @@ class PlannedRun:
 
 
 def seconds_left(runs):
-    """Wall seconds that unfinished runs will take, one after the other.
+    """Estimate the wall seconds of unfinished runs, one after the other.
 
-    Each stage is taken to last as long as its mean over the finished runs;
-    a stage that several runs share counts once, a finished one not at all.
+    Each stage is estimated by its mean over the finished runs; a stage that
+    several runs share counts once, a finished one not at all.
 
     Arguments
     ---------
@@ -91,7 +91,7 @@ def seconds_left(runs):
     Returns
     -------
     float or None
-        None where no run has finished yet.
+        None if no run has finished yet.
     """
     finished = [run for run in runs if run.finished]
     if not finished:
@@ -110,7 +110,7 @@ def seconds_left(runs):
 
 
 def time_left(seconds, workers):
-    """A sentence on how long the rest will take.
+    """Describe the remaining time in a sentence.
 
     Example
     -------

@@ -1,8 +1,8 @@
 """Recordings of any length: speech, speakers' turns, windows, a timeline.
 
-Nothing in here knows a model: a recording is read in blocks, voice activity
-finds its speech, windows are cut from that, and what a classifier makes of
-the windows becomes a :class:`Timeline`.
+Nothing in this package depends on a model: a recording is read in blocks,
+voice activity detection finds its speech, windows are cut from the speech, and
+a classifier's posteriors for the windows become a :class:`Timeline`.
 """
 
 from ser_brain.recordings.stream import Recording

@@ -13,7 +13,7 @@ from ser_brain.files import atomic_path
 from ser_brain.reporting.pictures import GREY, INK, SERIES, STYLE, new_figure
 
 FORMATS = (".png", ".svg", ".pdf")
-# Okabe and Ito's colours; with more than eight classes they come again.
+# Okabe and Ito's colours; with more than eight classes they repeat.
 COLOURS = [colour for colour, _ in SERIES] + ["#f0e442", "#999999"]
 WIDTH = 9.0  # inches
 COLUMNS = 2000  # of the drawn waveform
@@ -38,7 +38,7 @@ def save_drawing(timeline, path):
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
         raise InputError(
-            f"{path} is no name of a picture: let it end in "
+            f"{path} is not a picture's name: let it end in "
             f"{', '.join(FORMATS)}."
         )
     with rc_context(STYLE), atomic_path(path) as beside:
@@ -46,7 +46,7 @@ def save_drawing(timeline, path):
 
 
 def draw(timeline):
-    """The figure; to be called within ``STYLE``."""
+    """Draw the figure; call it within ``STYLE``."""
     rows = list(dict.fromkeys(timeline.speakers)) or [None]
     heights = [1.0, 1.8, 0.35 * len(rows)]
     figure = new_figure(WIDTH, sum(heights) + 1.1)
@@ -67,7 +67,7 @@ def draw(timeline):
 
 
 def _title(timeline):
-    """The file, how long it is, and whether all of it is there."""
+    """The file, its duration, and whether it is truncated."""
     spoken = sum(end - begin for begin, end in timeline.speech)
     clock = clock_of(timeline.duration)
     cut = " (the file is truncated)" if timeline.truncated else ""
@@ -78,7 +78,7 @@ def _title(timeline):
 
 
 def clock_of(duration):
-    """How times up to a duration are written.
+    """Return a formatter of times up to a duration.
 
     Example
     -------
@@ -99,7 +99,7 @@ def clock_of(duration):
 
 
 def _draw_waveform(axes, timeline):
-    """The envelope; speech darker than the rest."""
+    """Draw the envelope, speech darker than the rest."""
     lows, highs = _thinned(timeline.envelope).T
     centres = (np.arange(len(lows)) + 0.5) * timeline.duration / len(lows)
     axes.fill_between(centres, lows, highs, color=GREY, alpha=0.5, lw=0)
@@ -113,7 +113,7 @@ def _draw_waveform(axes, timeline):
 
 
 def _thinned(envelope):
-    """An envelope of at most so many parts as can be seen."""
+    """Reduce an envelope to as many parts as can be seen."""
     if len(envelope) <= COLUMNS:
         return envelope
     edges = np.linspace(0, len(envelope), COLUMNS + 1).astype(int)[:-1]
@@ -122,7 +122,7 @@ def _thinned(envelope):
 
 
 def _draw_bands(axes, timeline, colours):
-    """Posteriors of each step, stacked; nothing where nobody speaks."""
+    """Draw the posteriors of each step, stacked; nothing without speech."""
     tops = timeline.posteriors.cumsum(axis=1)
     begins, ends = timeline.times.T
     for number, colour in enumerate(colours.values()):
@@ -140,13 +140,13 @@ def _draw_bands(axes, timeline, colours):
 
 
 def _is_dark(colour):
-    """Whether white is easier to read on a colour than black."""
+    """Whether white is more legible on a colour than black."""
     red, green, blue = to_rgb(colour)
     return 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
 
 
 def _draw_segments(axes, timeline, colours, rows):
-    """One row per speaker; labels where there is room for them."""
+    """Draw one row per speaker, with labels where they fit."""
     for one in timeline.segments:
         row, length = rows.index(one.speaker), one.end - one.begin
         colour = colours[one.label]

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class Recording:
-    """A file that is read as a stream, as often as one likes.
+    """A file that is read as a stream, any number of times.
 
     Arguments
     ---------
@@ -28,13 +28,13 @@ class Recording:
     Attributes
     ----------
     truncated : bool
-        Whether the file holds less than it should; known when ``blocks`` has
-        been read to its end.
+        Whether the file holds less than its header states; known once
+        ``blocks`` has been read to its end.
 
     Raises
     ------
     InputError
-        If the file is missing or no audio, or its rate is below 1000 Hz.
+        If the file is missing or not audio, or its rate is below 1000 Hz.
 
     Example
     -------
@@ -58,14 +58,14 @@ class Recording:
             check_rate(path, file.samplerate)
 
     def _open(self):
-        """The file, or the sentence that says why not."""
+        """Open the file, or raise an error that explains why not."""
         try:
             return soundfile.SoundFile(self.path)
         except UNREADABLE as error:
             raise self._unreadable(error) from error
 
     def _unreadable(self, error):
-        """The sentence of a file that soundfile does not decode."""
+        """The error for a file that soundfile cannot decode."""
         return InputError(
             f"{self.path} cannot be read as audio ({error}): give a file that "
             "soundfile opens, such as wav or flac."
@@ -77,7 +77,7 @@ class Recording:
         Arguments
         ---------
         seconds : float
-            How much is read at once.
+            Seconds read at a time.
 
         Yields
         ------
@@ -106,7 +106,7 @@ class Recording:
             self._check_end(file, read)
 
     def _decoded(self, file, size):
-        """Blocks as they are in the file; a damaged one ends the stream."""
+        """Yield the blocks of the file; a damaged one ends the stream."""
         while True:
             try:
                 block = file.read(size, dtype="float32", always_2d=True)
@@ -120,7 +120,7 @@ class Recording:
             yield block
 
     def _mono(self, block):
-        """The mean over channels, if all are numbers."""
+        """The mean over channels, if all samples are finite."""
         wav = block.mean(axis=1)
         if not np.isfinite(wav).all():
             raise InputError(
@@ -129,19 +129,19 @@ class Recording:
         return wav
 
     def _check_end(self, file, read):
-        """Sees whether the file goes as far as it says."""
+        """Check that the file is as long as its header states."""
         self.truncated = cut_short(file, read) is not None
 
     def warn(self, seconds):
-        """Logs that the file is truncated, if it is.
+        """Log a warning if the file is truncated.
 
         Arguments
         ---------
         seconds : float
-            What there is of it.
+            Seconds that could be read.
         """
         if self.truncated:
             logger.warning(
                 f"{self.path} is truncated: it can be read for {seconds:.1f} "
-                "s, but should go on; copy it again if you need the rest."
+                "s, but should be longer; copy it again if you need the rest."
             )

@@ -1,4 +1,4 @@
-"""The emotions of a recording over time: steps, segments, their text forms."""
+"""The emotions of a recording over time: steps, segments, text formats."""
 
 import csv
 import io
@@ -10,12 +10,12 @@ import numpy as np
 
 from ser_brain.dataio.audio import SAMPLE_RATE
 
-ENVELOPE_SECONDS = 0.02  # of the drawn waveform
+ENVELOPE_SECONDS = 0.02  # resolution of the drawn waveform
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Speech of one emotion.
+    """A segment of speech with one emotion.
 
     Arguments
     ---------
@@ -50,14 +50,14 @@ class Timeline:
     duration : float
         Seconds.
     truncated : bool
-        Whether the file ends before the end that its header gives.
+        Whether the file ends earlier than its header states.
     classes : tuple of str
         Class names, in the order of the posteriors' columns.
     window, hop : float
         Seconds (see :class:`ser_brain.recordings.windows.Layout`).
     speech : list of (float, float)
-        Where somebody speaks, in seconds. All else is silence, music or
-        noise, and gets no emotion.
+        Spans of speech in seconds. Everything else is silence, music or noise,
+        and gets no emotion.
     times : numpy.ndarray
         Begin and end of each step in seconds, shape (steps, 2). Steps cover
         the speech, or the turns' part of it, and nothing else.
@@ -69,7 +69,7 @@ class Timeline:
         Neighbouring steps with the same most likely class, joined (see
         ``segments_of``).
     envelope : numpy.ndarray
-        Least and largest sample of each 20 ms, shape (parts, 2).
+        Minimum and maximum of each 20 ms, shape (parts, 2).
     """
 
     path: str
@@ -86,7 +86,7 @@ class Timeline:
     envelope: np.ndarray
 
     def to_json(self):
-        """All but the envelope, as JSON text."""
+        """Return everything except the envelope, as JSON text."""
         rows = zip(self.times, self.speakers, self.posteriors.tolist())
         steps = [
             {**_place(*time, speaker), "posteriors": self._named(row)}
@@ -122,7 +122,7 @@ class Timeline:
     def to_rttm(self):
         """RTTM: one SPEAKER line per segment, its label as the name.
 
-        With turns the name is ``speaker:label``. The last but one field, the
+        With turns the name is ``speaker:label``. The second last field, the
         confidence, is the label's probability.
         """
         file = _word(Path(self.path).stem)
@@ -168,13 +168,13 @@ class Timeline:
 
 
 def _place(begin, end, speaker):
-    """When, and who, as JSON has it."""
+    """Times and speaker, for JSON."""
     place = {"begin": round(float(begin), 3), "end": round(float(end), 3)}
     return place if speaker is None else {**place, "speaker": speaker}
 
 
 def _segment_record(one):
-    """A segment as JSON has it."""
+    """A segment, for JSON."""
     shares = one.posteriors.items()
     return {
         **_place(one.begin, one.end, one.speaker),
@@ -185,7 +185,7 @@ def _segment_record(one):
 
 
 def _line(text):
-    """Text without what would end a line or a field."""
+    """Text without characters that would end a line or a field."""
     return " ".join(text.split())
 
 
@@ -252,7 +252,7 @@ def segments_of(times, posteriors, speakers, classes):
 
 
 class Envelope:
-    """The waveform's least and largest sample in each 20 ms of a stream.
+    """Minimum and maximum of the waveform in each 20 ms of a stream.
 
     Example
     -------
@@ -269,7 +269,7 @@ class Envelope:
         self.rest = np.zeros(0, np.float32)
 
     def add(self, block):
-        """Takes the samples that follow."""
+        """Add the next samples."""
         samples = np.concatenate([self.rest, block])
         whole = len(samples) // self.size * self.size
         parts = samples[:whole].reshape(-1, self.size)
@@ -277,6 +277,6 @@ class Envelope:
         self.rest = samples[whole:]
 
     def values(self):
-        """Shape (parts, 2); a part that is not full counts as one."""
+        """Shape (parts, 2); an incomplete part counts as one."""
         last = [[self.rest.min(), self.rest.max()]] if len(self.rest) else []
         return np.concatenate([*self.parts, np.reshape(last, (-1, 2))])

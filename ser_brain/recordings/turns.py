@@ -1,4 +1,4 @@
-"""Who speaks when: speakers' turns from an RTTM file."""
+"""Speakers' turns from an RTTM file."""
 
 import math
 from pathlib import Path
@@ -33,8 +33,8 @@ def read_turns(path, recording):
     Arguments
     ---------
     path : str or Path
-        An RTTM file, as diarisation programs write it. If it holds turns of
-        several recordings, those count whose file field is the recording's
+        An RTTM file, as written by diarisation programs. If it holds turns of
+        several recordings, those are used whose file field is the recording's
         name without its suffix.
     recording : str or Path
         The audio file.
@@ -80,10 +80,10 @@ def read_turns(path, recording):
 
 
 def _turn(where, fields):
-    """File field and turn of a line."""
+    """Parse file field and turn of a line."""
     if fields[0] != "SPEAKER" or len(fields) < FEWEST_FIELDS:
         raise InputError(
-            f"{where}, is no turn in RTTM: it must read SPEAKER file channel "
+            f"{where}, is not a turn in RTTM: it must be SPEAKER file channel "
             "begin duration <NA> <NA> speaker <NA> <NA>."
         )
     begin = _seconds(where, "begin", fields[3])
@@ -105,7 +105,7 @@ def _seconds(where, name, text):
 
 
 def _of_recording(path, found, stem):
-    """The turns of the file that is meant."""
+    """Select the turns of the recording."""
     if len(found) == 1:
         return next(iter(found.values()))
     if stem in found:
@@ -124,7 +124,7 @@ def _of_recording(path, found, stem):
 
 
 def _joined(turns):
-    """Turns of a speaker that touch or overlap are one."""
+    """Join turns of a speaker that touch or overlap."""
     joined, last = [], {}
     for turn in sorted(turns):
         before = last.get(turn.speaker)

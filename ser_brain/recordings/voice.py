@@ -1,8 +1,8 @@
-"""Where somebody speaks: Silero's voice activity detector, as a stream.
+"""Streaming voice activity detection with Silero's model.
 
-The package silero-vad carries the weights. Its own models take one frame of
+The package silero-vad provides the weights. Its own models take one frame of
 32 ms per call; here the frames of a block go through the convolutions
-together, and the LSTM's state goes on from block to block.
+together, and the LSTM's state is kept from block to block.
 """
 
 from importlib.util import find_spec
@@ -22,15 +22,15 @@ LAYERS = {
     **{f"conv{n + 1}": f"encoder.{n}.reparam_conv" for n in range(4)},
     "final_conv": "decoder.decoder.2",
 }
-# Of silero-vad: speech begins where its probability reaches the first, and
-# ends where it stays below the second.
+# Thresholds of silero-vad: speech begins where its probability reaches the
+# first, and ends where it stays below the second.
 BEGINS, ENDS = 0.5, 0.35
 SHORTEST = 0.25  # seconds of speech; less is a click or a breath
 PADDING = 0.03  # seconds before and after speech
 
 
 class VoiceActivity(nn.Module):
-    """Probability of speech of each 32 ms, over blocks that follow each other.
+    """Probability of speech for each 32 ms, over consecutive blocks.
 
     Example
     -------
@@ -53,23 +53,23 @@ class VoiceActivity(nn.Module):
         self.restart()
 
     def restart(self):
-        """Forgets what was heard."""
+        """Reset the state for a new stream."""
         self.context = torch.zeros(CONTEXT)
         self.state = None
         self.rest = np.zeros(0, np.float32)
 
     def add(self, block):
-        """Listens to the samples that follow.
+        """Process the next samples.
 
         Arguments
         ---------
         block : numpy.ndarray
-            Samples at 16 kHz, float32, any number.
+            Any number of samples at 16 kHz, float32.
 
         Returns
         -------
         numpy.ndarray
-            Probability of speech of each frame that is now whole.
+            Probability of speech for each frame that is now complete.
         """
         samples = np.concatenate([self.rest, block])
         whole = len(samples) // FRAME * FRAME
@@ -77,14 +77,14 @@ class VoiceActivity(nn.Module):
         return self._frames(torch.from_numpy(samples[:whole]))
 
     def end(self):
-        """The probability of the last frame, if the stream ends within one."""
+        """Return the probability of the last frame, if it is incomplete."""
         if len(self.rest) == 0:
             return np.zeros(0, np.float32)
         return self.add(np.zeros(FRAME - len(self.rest), np.float32))
 
     @torch.no_grad()
     def _frames(self, samples):
-        """Probabilities of whole frames, shape (frames,)."""
+        """Probabilities of complete frames, shape (frames,)."""
         if len(samples) == 0:
             return np.zeros(0, np.float32)
         samples = torch.cat([self.context, samples])
@@ -101,7 +101,7 @@ class VoiceActivity(nn.Module):
 
 
 def _weights():
-    """The weights that silero-vad's wheel carries, by the names above."""
+    """The weights in silero-vad's wheel, by the names above."""
     # Found, not imported: the import sets torch's threads to one.
     package = Path(find_spec("silero_vad").origin).parent
     model = torch.jit.load(package / "data" / "silero_vad.jit", "cpu")
@@ -118,12 +118,12 @@ def _weights():
 
 
 def speech_spans(probabilities, samples, pause):
-    """Where speech begins and ends.
+    """Find where speech begins and ends.
 
-    As silero-vad's ``get_speech_timestamps``: speech begins where the
+    As in silero-vad's ``get_speech_timestamps``, speech begins where the
     probability reaches 0.5 and ends where it falls below 0.35 for at least
-    ``pause`` seconds, or to the recording's end; what is left of less than
-    0.25 s is no speech. Each span is 0.03 s longer on either side.
+    ``pause`` seconds, or to the recording's end; spans of less than 0.25 s are
+    dropped. Each span is extended by 0.03 s on either side.
 
     Arguments
     ---------
@@ -132,7 +132,7 @@ def speech_spans(probabilities, samples, pause):
     samples : int
         Samples of the recording.
     pause : float
-        Seconds. A shorter pause belongs to the speech around it.
+        Seconds. A shorter pause is part of the speech around it.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Windows over speech, and the steps of time that they answer for."""
+"""Windows over speech, and the time steps that they cover."""
 
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from ser_brain.errors import InputError
 from ser_brain.recordings.turns import Turn
 
 SHORTEST_WINDOW = 0.25  # seconds
-# Less of a speaker's turn is left out, as voice activity leaves out clicks.
+# Shorter parts of a turn are dropped, as voice activity detection drops clicks.
 SHORTEST_PIECE = int(0.25 * SAMPLE_RATE)
 
 
 class Piece(NamedTuple):
-    """Speech without a pause, of one speaker; places are samples at 16 kHz.
+    """Speech of one speaker without a pause, in samples at 16 kHz.
 
     Arguments
     ---------
@@ -37,13 +37,13 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """How windows lie over a piece of speech.
+    """Placement of windows over a piece of speech.
 
-    A piece, the quiet around it included, that is no longer than ``window``
-    is one window. A longer one has the fewest windows of that length, evenly
-    spaced from its beginning to its end, whose starts are at most ``hop``
+    A piece that is no longer than ``window``, including the pause around it,
+    is one window. A longer one has as few windows of that length as possible,
+    evenly spaced from its beginning to its end, with starts at most ``hop``
     apart. Its speech is divided into equal steps of about ``hop``; the
-    posteriors of a step are the mean over the windows that hold its middle.
+    posteriors of a step are the mean over the windows that contain its middle.
 
     Arguments
     ---------
@@ -101,7 +101,7 @@ class Layout:
         return np.stack([edges[:-1], edges[1:]], axis=1).astype(int)
 
     def by_step(self, piece, posteriors):
-        """Posteriors of each step from those of each window.
+        """Compute the posteriors of each step from those of the windows.
 
         Arguments
         ---------
@@ -122,7 +122,7 @@ class Layout:
 
 
 def pieces_of(speech, samples, margin, turns=None):
-    """Speech, divided by speakers' turns, and the quiet around it.
+    """Divide speech by speakers' turns, and add the pause around it.
 
     Arguments
     ---------
@@ -176,7 +176,7 @@ def pieces_of(speech, samples, margin, turns=None):
 
 
 def cut(blocks, spans):
-    """Cut stretches out of a stream, holding no more of it than it must.
+    """Cut spans out of a stream, with as little as possible in memory.
 
     Arguments
     ---------

@@ -1,1 +1,1 @@
-"""Results as their reader sees them: tables, drawings and the report page."""
+"""Presentation of results: tables, drawings and the report page."""

@@ -1,4 +1,4 @@
-"""From runs to numbers: all that the report says, before it is laid out."""
+"""Computation of all figures of the report from runs."""
 
 from dataclasses import dataclass
 
@@ -27,13 +27,13 @@ class Procedure:
     Arguments
     ---------
     name, title : str
-        ``ptapt``, and what people call it: ``P-TAPT``.
+        Short and usual name: ``ptapt`` and ``P-TAPT``.
     runs, discarded, spare : list of Run
-        Runs in the means, runs that the outlier rule discarded, and runs
-        that are no part of the plan.
+        Runs in the means, runs that the outlier rule discarded, and runs that
+        are not part of the plan.
     clips : pandas.DataFrame
-        What the runs in the means said, as ``ser_brain.results.load``
-        returns it.
+        Predictions of the runs in the means, as ``ser_brain.results.load``
+        returns them.
     folds : list of str
         Names of the folds that have runs.
     scores, by_clip, by_speaker : dict
@@ -56,22 +56,22 @@ class Procedure:
 
     @property
     def repeat(self):
-        """The repeat mode, from the plan or else from the runs."""
+        """The repeat mode, from the plan or from the runs."""
         return self.plan.repeat if self.plan else repeat_mode(self.runs)
 
     def accuracies(self, fold, discarded=False):
-        """UA of the runs of a fold, with the discarded ones if asked for."""
+        """UA of the runs of a fold, optionally with the discarded ones."""
         runs = [*self.runs, *self.discarded] if discarded else self.runs
         return [run.metrics["UA"] for run in runs if run.fold == fold]
 
     @property
     def deviation(self):
-        """Of the mean over folds, from one repetition to the next."""
+        """Standard deviation of the mean over folds, over repetitions."""
         return run_deviation([self.accuracies(fold) for fold in self.folds])
 
     @property
     def mean_with_discarded(self):
-        """Mean over folds of the mean over all runs, whatever the rule."""
+        """Mean over folds of the mean over runs, with discarded ones."""
         return np.mean([np.mean(self.accuracies(f, True)) for f in self.folds])
 
     def confusion(self, classes, fold=None):
@@ -82,7 +82,7 @@ class Procedure:
         classes : list of str
             Rows and columns.
         fold : str, optional
-            One fold alone.
+            Only this fold.
 
         Returns
         -------
@@ -112,14 +112,14 @@ class Procedure:
 
 @dataclass(frozen=True)
 class Analysis:
-    """All that a report says.
+    """All figures of a report.
 
     Arguments
     ---------
     corpus, scale : str
         Of all runs.
     train_share : float
-        Share of the training part that was used.
+        Fraction of the training part that was used.
     classes, folds, speakers : list of str
         Names, in order.
     procedures : list of Procedure
@@ -127,7 +127,7 @@ class Analysis:
     comparisons : list of dict
         All pairs that share runs, as ``compare_all`` returns them.
     missing : list of str
-        Sentences: what an unfinished plan lacks.
+        Sentences about missing runs of unfinished plans.
     """
 
     corpus: str
@@ -157,21 +157,21 @@ class Analysis:
 
     @property
     def chance(self):
-        """What a uniform guess scores in UA."""
+        """The UA of a uniform guess."""
         return 1 / len(self.classes)
 
 
 def analyse(runs, plans, missing, resamples=5000):
-    """Compute everything that the report says.
+    """Compute all figures of the report.
 
     Arguments
     ---------
     runs : list of Run
         Finished runs of one corpus, scale and protocol.
     plans : list of PlanRecord
-        Their plans; what they discarded is left out of the means.
+        Their plans; runs that they discarded are left out of the means.
     missing : list of str
-        Sentences about what is not there.
+        Sentences about missing runs.
     resamples : int
         Draws of the bootstrap and of the randomisation test.
 
@@ -207,8 +207,8 @@ def analyse(runs, plans, missing, resamples=5000):
             )
     if not procedures:
         raise InputError(
-            f"no run that {plans[0].path} counts has finished: let the plan "
-            "go on by the command that began it."
+            f"no run that {plans[0].path} counts has finished: continue the "
+            "plan with the command that began it."
         )
     return Analysis(
         corpus=runs[0].metrics["corpus"],
@@ -224,7 +224,7 @@ def analyse(runs, plans, missing, resamples=5000):
 
 
 def fold_order(name):
-    """Sorts fold 10 behind fold 2, and names by the alphabet.
+    """Sort fold 10 after fold 2, and names alphabetically.
 
     Example
     -------
@@ -235,7 +235,7 @@ def fold_order(name):
 
 
 def _by_kind(runs, plan):
-    """Runs that count, that were discarded, and spare ones."""
+    """Split runs into those that count, discarded and spare ones."""
     kinds = {"counts": [], "discarded": [], "spare": []}
     for run in runs:
         kinds["counts" if plan is None else plan.kind(run)].append(run)
@@ -243,7 +243,7 @@ def _by_kind(runs, plan):
 
 
 def _procedure(kinds, plan, classes, speakers, resamples):
-    """One procedure's numbers, from at least one run that counts."""
+    """Compute one procedure's figures, from at least one run that counts."""
     runs = kinds["counts"]
     clips = clip_table(runs)
     folds = sorted({run.fold for run in runs}, key=fold_order)
@@ -269,14 +269,14 @@ def _procedure(kinds, plan, classes, speakers, resamples):
 
 
 def fold_trials(clips, classes, speakers):
-    """What the runs of one fold said, as arrays in the order of the clips.
+    """Predictions of the runs of one fold, as arrays in the order of clips.
 
     Arguments
     ---------
     clips : pandas.DataFrame
         The rows of one fold; all its runs test the same clips.
     classes, speakers : list of str
-        What the indices mean.
+        Names for the indices.
 
     Returns
     -------

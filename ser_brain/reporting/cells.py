@@ -22,7 +22,7 @@ class Scores(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """What a cell says about its runs.
+    """Mean and deviation of the runs of a cell.
 
     Arguments
     ---------
@@ -34,7 +34,7 @@ class Figure(NamedTuple):
     discarded : int
         Number of runs that do not.
     mean_of_all, deviation_of_all : float or None
-        The same with the discarded runs.
+        The same, including the discarded runs.
     """
 
     mean: float | None
@@ -46,7 +46,7 @@ class Figure(NamedTuple):
 
 
 def figure(scores):
-    """Mean and sample deviation over runs.
+    """Compute mean and sample deviation over runs.
 
     Arguments
     ---------
@@ -69,11 +69,11 @@ def figure(scores):
 
 
 def mean_figure(figures):
-    """The mean over folds of the means over runs, as in the paper.
+    """Compute the mean over folds of the means over runs, as in the paper.
 
-    Its deviation is that of the mean over folds from one repetition to the
-    next. Runs of different folds are independent, so it is the root of the
-    sum of the folds' variances, divided by the number of folds.
+    Its deviation is that of the mean over folds between repetitions. Runs of
+    different folds are independent, so it is the square root of the sum of the
+    folds' variances, divided by the number of folds.
 
     Arguments
     ---------
@@ -97,7 +97,7 @@ def mean_figure(figures):
 
 
 def _over_folds(means, deviations):
-    """Mean over folds and its deviation, where no fold lacks its own."""
+    """Mean over folds and its deviation, if no fold lacks its own."""
     mean = None if None in means else statistics.mean(means)
     if None in deviations:
         return mean, None
@@ -105,7 +105,7 @@ def _over_folds(means, deviations):
 
 
 def ratio(vft, tapt, ptapt):
-    """Share of P-TAPT's gain over V-FT that TAPT reaches (Table 4).
+    """Fraction of P-TAPT's gain over V-FT that TAPT reaches (Table 4).
 
     Arguments
     ---------
@@ -115,7 +115,7 @@ def ratio(vft, tapt, ptapt):
     Returns
     -------
     float or None
-        In percent; None where P-TAPT gains nothing, or a figure is missing.
+        In percent; None if P-TAPT gains nothing, or a figure is missing.
 
     Example
     -------
@@ -128,5 +128,5 @@ def ratio(vft, tapt, ptapt):
 
 
 def difference(ours, paper):
-    """Ours − the paper's, where there are both."""
+    """Our figure − the paper's, if both exist."""
     return None if ours is None or paper is None else ours - paper

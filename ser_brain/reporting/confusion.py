@@ -1,4 +1,4 @@
-"""Figures for a paper's column."""
+"""Confusion matrices as figures for a paper's column."""
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -18,7 +18,7 @@ def save_confusion(path, matrix, labels, title=None):
     path : str or pathlib.Path
         The PNG file to write.
     matrix, labels, title
-        As :func:`draw_confusion` takes them.
+        As for :func:`draw_confusion`.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def draw_confusion(matrix, labels, title=None):
     ---------
     matrix : array_like
         Counts, shape (classes, classes), true classes in rows, as
-        :func:`ser_brain.evaluation.metrics.confusion` gives them.
+        :func:`ser_brain.evaluation.metrics.confusion` returns them.
     labels : sequence of str
         The class names, in the order of the rows.
     title : str, optional
@@ -78,7 +78,7 @@ def draw_confusion(matrix, labels, title=None):
     figure = Figure(figsize=(side, side), dpi=200, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    # A class without clips divides by one: its row is then all zero.
+    # The row of a class without clips is divided by one, so it is all zero.
     percent = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     axes.imshow(percent, cmap="Blues", vmin=0, vmax=100)
     _write_cells(axes, percent, matrix)
@@ -87,7 +87,7 @@ def draw_confusion(matrix, labels, title=None):
 
 
 def _write_cells(axes, percent, counts):
-    """Percent, and the count below it, in ink that the cell lets be seen."""
+    """Write percent and count into each cell, in a contrasting colour."""
     for (row, column), share in np.ndenumerate(percent):
         ink = "white" if share > DARK_CELL else "0.15"
         axes.text(
@@ -103,7 +103,7 @@ def _write_cells(axes, percent, counts):
 
 
 def _name_axes(axes, labels, title):
-    """Class names on both axes; thin white lines between the cells."""
+    """Put class names on both axes, and thin white lines between the cells."""
     places = np.arange(len(labels))
     slant = 45 if len(labels) > 4 else 0
     axes.set_xticks(

@@ -29,7 +29,7 @@ DASHES = {"train": "-", "valid": "--"}
 
 
 def all_pictures(analysis):
-    """Draw everything that an :class:`Analysis` says.
+    """Draw all figures of an :class:`Analysis`.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def all_pictures(analysis):
         list of Picture.
     """
     procedures = analysis.procedures
-    # Where every fold is one speaker, the first figure says it all.
+    # If every fold is one speaker, the first figure shows the same.
     several = len(analysis.speakers) > len(analysis.folds)
     with rc_context(STYLE):
         return {
@@ -53,14 +53,14 @@ def all_pictures(analysis):
 
 
 def _picture(kind, figure, *parts, group="", **known):
-    """A drawing with its words; ``parts`` are added to the file's name."""
+    """A drawing with its texts; ``parts`` are added to the file's name."""
     said = TEXTS["pictures"][kind]
     words = (said[key].format(**known) for key in ("caption", "alternative"))
     return Picture(file_name(kind, *parts), *words, figure, group)
 
 
 def _axes(height, names, label, **slant):
-    """A wide drawing with a place for each name, and UA or recall upwards."""
+    """Axes with a position for each name, and UA or recall upwards."""
     axes = new_figure(WIDTH, height).add_subplot()
     axes.set_xticks(range(len(names)), names, **slant)
     axes.set_xlim(-0.6, len(names) - 0.4)
@@ -101,7 +101,7 @@ def runs_by_fold(analysis):
 
 
 def _strip(axes, procedure, fold, left, step, colour, marker):
-    """The runs of one procedure in one fold, side by side in their slot."""
+    """Draw the runs of one procedure in one fold, side by side."""
     runs = [100 * ua for ua in procedure.accuracies(fold, discarded=True)]
     count = len(procedure.accuracies(fold))
     kept, out = runs[:count], runs[count:]
@@ -115,7 +115,7 @@ def _strip(axes, procedure, fold, left, step, colour, marker):
 
 
 def _name_marks(axes, analysis):
-    """Names for what occurs, above the drawing."""
+    """Add a legend above the drawing."""
     for procedure, (colour, marker) in _series(analysis):
         axes.plot([], [], marker, color=colour, label=procedure.title)
     if analysis.published:
@@ -129,7 +129,7 @@ def _name_marks(axes, analysis):
 
 
 def _series(analysis):
-    """Each procedure with its colour and mark."""
+    """Yield each procedure with its colour and marker."""
     return zip(analysis.procedures, cycle(SERIES))
 
 
@@ -145,7 +145,7 @@ def recall_by_class(analysis):
 
 
 def _named(names, shares):
-    """Shares with their names, for those who do not see the picture."""
+    """Percentages with their names, for the alternative text."""
     pairs = zip(names, shares)
     return ", ".join(f"{name} {percent(share)} %" for name, share in pairs)
 
@@ -164,9 +164,9 @@ def accuracy_by_speaker(analysis):
 
 
 def _dots(analysis, names, marks, label):
-    """A mark and a bar for each name and procedure.
+    """Draw a marker and a bar for each name and procedure.
 
-    ``marks`` has for each procedure the values and both ends of the bars, as
+    ``marks`` holds the values and both ends of the bars of each procedure, as
     fractions.
     """
     slant = {"rotation": 45, "ha": "right"} if len(names) > 10 else {}
@@ -211,7 +211,7 @@ def confusions(analysis, procedure):
 def learning(procedure):
     """Losses over epochs: one panel per stage, a thin line per run.
 
-    Yields nothing where no run has a train_log.txt.
+    It yields nothing if no run has a train_log.txt.
     """
     curves = learning_curves([run.folder for run in procedure.runs])
     if not curves:
@@ -222,7 +222,8 @@ def learning(procedure):
         for part, lines in by_part.items():
             for line in lines:
                 axes.plot(line, DASHES[part], color=GREY, lw=0.6, alpha=0.6)
-            # Over the runs that reached an epoch; a loss that is nan shows.
+            # The mean is over the runs that reached an epoch; a loss of nan
+            # shows.
             by_epoch = pandas.concat(lines).groupby(level=0)
             mean = by_epoch.agg(lambda losses: losses.mean(skipna=False))
             style = {"color": SERIES[0][0], "lw": 1.6, "label": part}

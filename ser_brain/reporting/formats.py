@@ -1,9 +1,9 @@
-"""Numbers as they are printed, and the table that a run prints last."""
+"""Formatting of numbers, and the table printed at the end of a run."""
 
 import statistics
 
 NOTHING = "–"
-# How a cross-validation divided the clips, by the rule that did it.
+# How a cross-validation divided the clips, by rule.
 DIVIDED = {
     "table": "each fold of the table",
     "speakers": "each speaker",
@@ -13,7 +13,7 @@ DIVIDED = {
 
 
 def counted(number, name):
-    """A number with its noun.
+    """Format a number with its noun.
 
     Example
     -------
@@ -24,18 +24,18 @@ def counted(number, name):
 
 
 def shown(value, deviation=None, decimals=1, empty=NOTHING):
-    """A figure as it is printed.
+    """Format a figure for printing.
 
     Arguments
     ---------
     value : float or None
-        The figure, in the unit in which it is printed.
+        The figure, in the printed unit.
     deviation : float, optional
         Its deviation.
     decimals : int
         Digits after the decimal point.
     empty : str
-        What stands for a missing figure.
+        Text for a missing figure.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def shown(value, deviation=None, decimals=1, empty=NOTHING):
 
 
 def percent(share, deviation=None):
-    """A share in percent with one decimal; a dash where there is none.
+    """Format a fraction in percent with one decimal; a dash if missing.
 
     Example
     -------
@@ -67,7 +67,7 @@ def percent(share, deviation=None):
 
 
 def interval(pair):
-    """An interval in percent.
+    """Format an interval in percent.
 
     Example
     -------
@@ -78,7 +78,7 @@ def interval(pair):
 
 
 def p_value(p):
-    """A p value as it is printed.
+    """Format a p value for printing.
 
     Example
     -------
@@ -89,7 +89,7 @@ def p_value(p):
 
 
 def mean_deviation(values):
-    """The mean of fractions and their sample deviation, in percent.
+    """Format the mean of fractions and their sample deviation, in percent.
 
     Example
     -------
@@ -100,7 +100,7 @@ def mean_deviation(values):
 
 
 def moments(values):
-    """Mean and sample deviation; None where there are too few values.
+    """Mean and sample deviation; None if there are too few values.
 
     Example
     -------
@@ -112,7 +112,7 @@ def moments(values):
 
 
 def summary_table(metrics):
-    """The table that ends a run: each score against chance, in percent.
+    """The table at the end of a run: each score against chance, in percent.
 
     Chance is 100 / classes: what a uniform guess scores in UA, in WA and in
     the recall of every class.
@@ -121,7 +121,7 @@ def summary_table(metrics):
     ---------
     metrics : dict
         UA, WA, macro_f1, recall and n, as
-        :func:`ser_brain.evaluation.metrics.scores` gives them.
+        :func:`ser_brain.evaluation.metrics.scores` returns them.
 
     Returns
     -------
@@ -160,13 +160,13 @@ def summary_table(metrics):
 
 
 def ratings_summary(metrics):
-    """The table that ends a run which predicts ratings.
+    """The table at the end of a run that predicts ratings.
 
     Arguments
     ---------
     metrics : dict
         CCC, RMSE, mean_CCC and n, as
-        :func:`ser_brain.evaluation.ratings.rating_scores` gives them.
+        :func:`ser_brain.evaluation.ratings.rating_scores` returns them.
 
     Returns
     -------

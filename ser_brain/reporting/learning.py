@@ -11,10 +11,10 @@ LOSS = re.compile(r"\b(train|valid) loss: (\S+?)(?:,|\s|$)")
 
 
 def read_curves(text):
-    """Losses by stage and part of one run.
+    """Read the losses of one run, by stage and part.
 
-    A stage that was run again begins with epoch 1 again, one that was resumed
-    with an earlier epoch than the last: what came later before is dropped.
+    A stage that was run again begins with epoch 1 again, a resumed one with an
+    earlier epoch than the last: older lines from that epoch on are dropped.
 
     Arguments
     ---------
@@ -46,7 +46,7 @@ def read_curves(text):
 
 
 def learning_curves(folders):
-    """Curves of several runs.
+    """Collect the curves of several runs.
 
     Arguments
     ---------
@@ -71,13 +71,13 @@ def learning_curves(folders):
 
 
 def _read(path):
-    """Curves of a train_log.txt; none where there is no such file."""
+    """Curves of a train_log.txt; none if there is no such file."""
     if not path.is_file():
         return {}
     try:
         return read_curves(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(
-            f"{path} is no log of SpeechBrain's ({error}): run the recipe "
+            f"{path} is not a log of SpeechBrain ({error}): run the recipe "
             "again, or remove the file."
         ) from error

@@ -1,29 +1,29 @@
-"""What a report lacks: sentences about runs that are not there."""
+"""Descriptions of missing runs, for the report."""
 
 from ser_brain.reporting.published import PUBLISHED, procedure_title
 
 
 def what_is_missing(runs, plans, unfinished):
-    """Sentences about what the plans, or the paper's folds, ask for.
+    """Describe the runs that are missing from plans or folds.
 
     Arguments
     ---------
     runs : list of Run
-        What has finished.
+        Finished runs.
     plans : list of PlanRecord
-        What was meant to be.
+        Plans of runs.
     unfinished : list of Path
         Run folders without a result.
 
     Returns
     -------
     list of str
-        Empty where nothing is missing.
+        Empty if nothing is missing.
     """
     said = [sentence for plan in plans for sentence in _lacking(plan, runs)]
     planned = {plan.procedure for plan in plans}
     said += _absent_folds([r for r in runs if r.procedure not in planned], runs)
-    # Of a planned folder the plan has said what is missing.
+    # Missing runs of a planned folder were already listed by its plan.
     covered = {plan.path.resolve().parent for plan in plans}
     return said + [
         f"{folder} was begun and has no result"
@@ -33,7 +33,7 @@ def what_is_missing(runs, plans, unfinished):
 
 
 def _lacking(plan, runs):
-    """Folds of a plan that have too few runs, and runs that failed."""
+    """List folds of a plan with too few runs, and failed runs."""
     own = [run for run in runs if run.procedure == plan.procedure]
     finished = {(run.fold, run.seed) for run in own}
     title = procedure_title(plan.procedure)
@@ -48,7 +48,7 @@ def _lacking(plan, runs):
 
 
 def _absent_folds(unplanned, runs):
-    """Without a plan: folds that other procedures or the paper have."""
+    """Without a plan, list folds that other procedures or the paper have."""
     if not unplanned:
         return
     expected = {run.fold for run in runs}

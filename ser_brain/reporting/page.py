@@ -1,4 +1,4 @@
-"""The page: one HTML file that asks for nothing from anywhere."""
+"""The report page: one self-contained HTML file."""
 
 from itertools import groupby
 from operator import attrgetter
@@ -15,20 +15,19 @@ HERE = Path(__file__).parent
 
 
 def render_page(analysis, tables, pictures, warnings=()):
-    """The report as one HTML page.
+    """Render the report as one HTML page.
 
     Arguments
     ---------
     analysis : Analysis
-        The numbers.
+        The figures of the report.
     tables : dict
         As :func:`ser_brain.reporting.report_tables.all_tables` returns
         them.
     pictures : dict
-        As :func:`ser_brain.reporting.figures.all_pictures` gives
-        them.
+        As :func:`ser_brain.reporting.figures.all_pictures` returns them.
     warnings : sequence of str
-        Sentences to stand at the top, beside those that any report has.
+        Sentences for the top of the page, in addition to the usual ones.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Pairs of procedures on the runs and clips that both have."""
+"""Paired comparison of procedures on the runs and clips that both have."""
 
 from itertools import combinations
 
@@ -26,9 +26,9 @@ def compare_all(procedures, classes, resamples):
     -------
     list of dict
         One per pair that shares runs of the same fold and seed: pair (their
-        titles); runs and clips (how many are shared); difference in UA over
+        titles); runs and clips (number shared); difference in UA over
         these runs; p of the randomisation test; only_first and only_second
-        (clips that only one of them has right, by mean posterior);
+        (clips that only one of them classifies correctly by mean posterior);
         p_mcnemar; p_holm and p_mcnemar_holm, after Holm's correction.
     """
     found = []
@@ -48,7 +48,7 @@ def compare_all(procedures, classes, resamples):
 
 
 def _compare(first, second, resamples):
-    """Both tests of one pair of procedures."""
+    """Apply both tests to one pair of procedures."""
     contributions = accuracy_contributions(
         first["label"].factorize()[0],
         first.index.get_level_values("fold").factorize()[0],
@@ -68,7 +68,7 @@ def _compare(first, second, resamples):
 
 
 def clip_answers(clips, classes):
-    """What runs say about each clip together.
+    """Combine the predictions of several runs for each clip.
 
     Arguments
     ---------
@@ -80,8 +80,8 @@ def clip_answers(clips, classes):
     Returns
     -------
     pandas.DataFrame
-        One row per fold and clip, in their order: label; correct, the share
-        of the runs that were right; right, whether their mean posterior was.
+        One row per fold and clip, in their order: label; correct, the fraction
+        of correct runs; right, whether their mean posterior is correct.
 
     Example
     -------

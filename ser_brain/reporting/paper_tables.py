@@ -1,8 +1,8 @@
 """The paper's tables: its figures beside ours.
 
 Pure functions from scores to a :class:`~ser_brain.reporting.table.Table`.
-What ran, and where, is known to :mod:`ser_brain.plans.paper`. Accuracies are
-UA in percent; a cell of ours is the mean over runs ± their standard deviation.
+The runs are planned by :mod:`ser_brain.plans.paper`. Accuracies are UA in
+percent; our cells are the mean over runs ± their standard deviation.
 """
 
 from ser_brain.reporting import published
@@ -18,7 +18,7 @@ from ser_brain.reporting.table import Table
 from ser_brain.reporting.texts import TEXTS
 
 UNDEFINED = "n/a"
-# Parts of the training part, each half of the next (Table 4).
+# Shares of the training part, each half of the next (Table 4).
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0)
 RATIO = "(TAPT − V-FT) / (P-TAPT − V-FT) in %"
 # Columns of Table 3: title, key of a summary, decimals.
@@ -35,7 +35,7 @@ LOSS_COLUMNS = (
 
 
 def published_row(corpus, procedure, folds):
-    """The paper's figures by fold, and their mean if all folds are asked for.
+    """The paper's figures by fold, and their mean if all folds are requested.
 
     Example
     -------
@@ -75,12 +75,12 @@ def _records(row, cells, paper):
 
 
 def _cited(row, figures):
-    """Figures of the paper that none of ours stands beside."""
+    """Figures of the paper without one of ours."""
     return _records(row, dict.fromkeys(figures, figure(Scores())), figures)
 
 
 def _rows(title, ours, records, empty=NOTHING):
-    """The paper's row, ours and their difference, as they are printed."""
+    """The paper's row, ours and their difference, as printed."""
     lines = [
         (f"{title}, paper", "paper", None),
         (f"{title}, {ours}", "ours", "deviation"),
@@ -103,9 +103,9 @@ def accuracy_table(number, corpus, shown_as, folds, scores, notes):
     number : int
         1 or 2.
     corpus : str
-        "IEMOCAP" or "SAVEE": whose figures of the paper stand beside ours.
+        "IEMOCAP" or "SAVEE": the corpus of the paper's figures.
     shown_as : tuple of str
-        What the title calls the corpus, and what ours are called:
+        Name of the corpus in the title, and name of our figures:
         ("mini-SAVEE", "ours (nano)").
     folds : sequence of str
         The folds that were planned.
@@ -117,8 +117,8 @@ def accuracy_table(number, corpus, shown_as, folds, scores, notes):
     Returns
     -------
     Table
-        The mean is over the planned folds. It stands beside the paper's only
-        where these are all of the paper's folds.
+        The mean is over the planned folds. It is compared with the paper's
+        only if these are all of the paper's folds.
     """
     name, ours = shown_as
     rows, records = [], []
@@ -139,24 +139,24 @@ def accuracy_table(number, corpus, shown_as, folds, scores, notes):
 
 
 def data_size_table(shown_as, scores, hours, notes):
-    """Table 4: one fold, its training part halved again and again.
+    """Table 4: one fold, with its training part halved repeatedly.
 
     Arguments
     ---------
     shown_as : tuple of str
-        As :func:`accuracy_table` takes it.
+        As for :func:`accuracy_table`.
     scores : dict
         (procedure, share) -> Scores.
     hours : dict
-        Share -> hours of audio of the training clips that were drawn. Shares
-        of which nothing has run are absent.
+        Share -> hours of audio of the drawn training clips. Shares without
+        runs are absent.
     notes : sequence of str
         Sentences below the table.
 
     Returns
     -------
     Table
-        The last rows are the share of P-TAPT's gain that TAPT reaches.
+        The last rows are the fraction of P-TAPT's gain that TAPT reaches.
     """
     name, ours = shown_as
     rows = [
@@ -190,7 +190,7 @@ def data_size_table(shown_as, scores, hours, notes):
 
 
 def share_name(share):
-    """A share as people write it.
+    """Format a share.
 
     Example
     -------
@@ -206,7 +206,7 @@ def systems_table(shown_as, folds, scores, notes):
     Arguments
     ---------
     shown_as, folds, scores, notes
-        As :func:`accuracy_table` takes them.
+        As for :func:`accuracy_table`.
 
     Returns
     -------
@@ -266,10 +266,10 @@ def loss_table(ours, summaries, notes):
     Arguments
     ---------
     ours : str
-        What ours are called: "ours (nano)".
+        Name of our figures: "ours (nano)".
     summaries : dict
-        Name of the folder -> what ``summarize_losses`` returned. Names of
-        the paper's table get its figure beside theirs.
+        Name of the folder -> what ``summarize_losses`` returned. Names in the
+        paper's table are shown with its figure.
     notes : sequence of str
         Sentences below the table.
 

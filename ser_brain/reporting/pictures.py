@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from ser_brain.files import atomic_path
 
 INK = "#1f2328"
-GREY = "#818b98"  # to be read on white and on black
+GREY = "#818b98"  # legible on white and on black
 REM_PER_INCH = 6.5
-# Okabe and Ito's colours, told apart by the colour-blind; shapes as well.
+# Okabe and Ito's colours, distinguishable by the colour-blind; shapes, too.
 SERIES = (
     ("#0072b2", "o"),
     ("#d55e00", "s"),
@@ -27,7 +27,7 @@ SERIES = (
 STYLE = rc_params_from_file(
     Path(__file__).with_name("report.mplstyle"), use_default_template=False
 )
-# The page is dark where its reader's screen is; so is the ink then light.
+# The page follows the reader's dark mode, and so does the ink.
 BY_SCREEN = (
     "<style>svg{--ink:" + INK + "}@media (prefers-color-scheme:dark){"
     "svg{--ink:#e6edf3}}@media print{svg{--ink:" + INK + "}}</style>"
@@ -41,15 +41,15 @@ class Picture:
     Arguments
     ---------
     name : str
-        Of its PNG, without suffix.
+        Name of its PNG, without suffix.
     caption : str
         What it shows.
     alternative : str
-        The same for those who do not see it, with its main figures.
+        Alternative text for those who cannot see it, with its main figures.
     figure : matplotlib.figure.Figure
         The drawing.
     group : str
-        Heading that it shares with others; may be empty.
+        Common heading of several pictures; may be empty.
     """
 
     name: str
@@ -70,12 +70,12 @@ class Picture:
 
     @property
     def width(self):
-        """Width on the page, in rem: letters as large as the page's notes."""
+        """Width on the page in rem: text is as large as the page's notes."""
         return round(REM_PER_INCH * self.figure.get_figwidth(), 1)
 
     @property
     def source(self):
-        """The drawing as SVG in a data URL: the page asks no server."""
+        """The drawing as SVG in a data URL, so the page needs no server."""
         text = io.StringIO()
         with rc_context(STYLE):
             self.figure.savefig(
@@ -88,14 +88,14 @@ class Picture:
 
 
 def new_figure(width, height):
-    """An empty figure, in inches; to be called within ``STYLE``."""
+    """Create an empty figure, in inches; call it within ``STYLE``."""
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure
 
 
 def file_name(*parts):
-    """Parts of a file's name; what is no letter, digit, dot or dash goes.
+    """Join parts of a file name; keep only letters, digits, dots and dashes.
 
     Example
     -------

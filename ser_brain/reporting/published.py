@@ -1,8 +1,8 @@
-"""The paper's figures, to be printed beside one's own.
+"""The paper's figures, printed beside measured ones.
 
 L.-W. Chen and A. Rudnicky, "Exploring wav2vec 2.0 fine tuning for improved
-speech emotion recognition", ICASSP 2023, arXiv 2110.06309. The figures stand
-in ``published.yaml``.
+speech emotion recognition", ICASSP 2023, arXiv 2110.06309. The figures are in
+``published.yaml``.
 """
 
 from pathlib import Path
@@ -49,7 +49,7 @@ TITLES = PROCEDURES | {
 
 
 def procedure_title(name):
-    """What people call a procedure, or a variant of one.
+    """The usual name of a procedure, or of a variant of one.
 
     Example
     -------

@@ -13,14 +13,14 @@ def ratings_table(folders, scale=None):
     Arguments
     ---------
     folders : list of Path
-        Where to look, to any depth.
+        Folders to search, to any depth.
     scale : str, optional
         Only runs of this scale.
 
     Returns
     -------
     Table or None
-        A row for each target and score; None where no run predicts ratings.
+        One row per target and score; None if no run predicts ratings.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def ratings_table(folders, scale=None):
 
 
 def _cells(runs, folds, score, target):
-    """A cell for each fold, and their mean."""
+    """One cell per fold, and their mean."""
     values = [
         [run[score][target] for run in runs if run["fold"] == fold]
         for fold in folds
@@ -55,6 +55,6 @@ def _cells(runs, folds, score, target):
 
 
 def _cell(mean, deviation):
-    """A mean and its deviation, where there is one."""
+    """A mean and its deviation, if there is one."""
     told = f"{mean:.3f}"
     return told if deviation is None else f"{told} ± {deviation:.3f}"

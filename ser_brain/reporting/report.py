@@ -1,4 +1,4 @@
-"""The report: run folders to a page, its tables and its pictures."""
+"""The report: a page with tables and pictures from run folders."""
 
 from tqdm import tqdm
 
@@ -21,12 +21,12 @@ from ser_brain.results.variants import (
 
 
 def write_report(folders, output, scale=None, resamples=5000, variants=False):
-    """Reads runs, checks them, and writes page, Markdown and pictures.
+    """Read and check runs, and write the page, Markdown and pictures.
 
     Arguments
     ---------
     folders : list of Path
-        Run folders, or folders that hold such.
+        Run folders, or folders that contain run folders.
     output : Path
         Folder of the page and pictures.
     scale : str, optional
@@ -34,8 +34,7 @@ def write_report(folders, output, scale=None, resamples=5000, variants=False):
     resamples : int
         Draws of the bootstrap and of the randomisation test.
     variants : bool
-        Whether runs of variants are procedures of their own, beside those
-        that have none.
+        Whether variants count as separate procedures.
 
     Returns
     -------
@@ -44,12 +43,12 @@ def write_report(folders, output, scale=None, resamples=5000, variants=False):
     page : Path
         The page.
     missing : list of str
-        Sentences about what an unfinished plan lacks.
+        Sentences about missing runs of unfinished plans.
 
     Raises
     ------
     InputError
-        If there is no run, a run was edited, or runs do not belong together.
+        If there is no run, a run was edited, or the runs cannot be combined.
     """
     runs, plans, unfinished = _found(folders, scale, variants)
     ratings = ratings_table(folders, scale)
@@ -79,7 +78,7 @@ def write_report(folders, output, scale=None, resamples=5000, variants=False):
 
 
 def _found(folders, scale, variants):
-    """Runs, their plans, and run folders without a result."""
+    """Find runs, their plans, and run folders without results."""
     if not variants:
         return (
             find_runs(folders, scale),

@@ -20,7 +20,7 @@ FEW_SPEAKERS = 10
 
 
 def all_tables(analysis):
-    """Every table, by the section that it stands in.
+    """Build all tables of the report, by section.
 
     Arguments
     ---------
@@ -47,7 +47,7 @@ def all_tables(analysis):
 
 
 def worded_table(name, rows, columns=(), quiet=(), **known):
-    """A table with its words; ``columns`` continue the header."""
+    """A table with its texts; ``columns`` are appended to the header."""
     said = TEXTS["tables"][name]
     header = [*said["header"], *columns]
     note = said["note"].format(**known)
@@ -78,14 +78,14 @@ def accuracy_table(analysis):
 
 
 def _cited(row, folds):
-    """A row of the paper; its mean is of all its folds."""
+    """A row of the paper; its mean is over all its folds."""
     whole = set(folds) == set(row) - {"mean"}
     mean = row["mean"] if whole else None
     return [shown(figure) for figure in (*map(row.get, folds), mean)]
 
 
 def _protocol_mean(procedure, folds):
-    """Mean over folds ± its deviation, and of how many if some lack."""
+    """Mean over folds ± its deviation; number of folds if incomplete."""
     mean = percent(procedure.scores["UA"], procedure.deviation)
     found = len(procedure.folds)
     return mean if found == folds else f"{mean} ({found} of {folds} folds)"
@@ -130,7 +130,7 @@ def recall_table(analysis):
 
 
 def calibration_table(analysis):
-    """How far the posteriors can be believed, pooled over folds."""
+    """Calibration of the posteriors, pooled over folds."""
     classes = analysis.classes
     rows = []
     for procedure in analysis.procedures:
@@ -179,7 +179,7 @@ def comparison_table(analysis):
 
 
 def plan_table(analysis):
-    """What stands behind the means: runs, discarded ones, both figures."""
+    """Runs behind the means, and means with and without discarded ones."""
     rows = [
         [
             procedure.title,
@@ -201,7 +201,7 @@ def plan_table(analysis):
 
 
 def _protocols(analysis):
-    """Repeat mode and outlier rule; once, where all procedures agree."""
+    """Repeat mode and outlier rule, given once if all procedures agree."""
     repeats, outliers = TEXTS["repeats"], TEXTS["outliers"]
     said = {
         p.title: f"Repeats: {repeats[p.repeat]}. "
@@ -221,7 +221,7 @@ def _runs(runs):
 
 
 def machine_table(analysis):
-    """Where the runs were computed, and with what."""
+    """Machines and software of the runs."""
     rows = []
     for procedure in analysis.procedures:
         runs = run_table(procedure.runs)
@@ -269,6 +269,6 @@ def report_markdown(analysis, tables):
 
 
 def title(analysis):
-    """What the report is about, in a line."""
+    """Title of the report."""
     mark = "INCOMPLETE: " if analysis.missing else ""
     return f"{mark}{analysis.corpus}, {analysis.scale} scale"

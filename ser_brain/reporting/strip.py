@@ -1,4 +1,4 @@
-"""The states of a recording as a strip, with the class each leans to."""
+"""Picture of a recording's emotion states, coloured by class."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ COLUMNS = 2000  # of the waveform's envelope
 
 
 def strip_picture(strip):
-    """Draws the states of a recording.
+    """Draw the states of a recording.
 
     Arguments
     ---------
@@ -34,8 +34,8 @@ def strip_picture(strip):
     Returns
     -------
     Picture
-        The waveform; the strip of states, each in the colour of the class it
-        leans to and as high as that class's share in it; and the classes'
+        The waveform; the strip of states, each in the colour of the class that
+        it leans to and with that class's share as its height; and the classes'
         shares, averaged over half a second.
 
     Example
@@ -86,13 +86,13 @@ def strip_picture(strip):
 
 
 def _colours(strip):
-    """A colour for each class; grey where there are too many."""
+    """A colour for each class; grey if there are too many."""
     missing = len(strip.classes) - len(COLOURS)
     return (COLOURS + [GREY] * max(missing, 0))[: len(strip.classes)]
 
 
 def _draw_wave(axes, strip):
-    """The envelope of the waveform."""
+    """Draw the envelope of the waveform."""
     parts = np.array_split(strip.signal, min(COLUMNS, len(strip.signal)))
     seconds = np.linspace(0, len(strip.signal) / 16000, len(parts))
     low, high = ([f(part) for part in parts] for f in (np.min, np.max))
@@ -103,7 +103,7 @@ def _draw_wave(axes, strip):
 
 
 def _draw_states(axes, strip):
-    """One bar for each stretch of a state, as high as its class's share."""
+    """Draw one bar per span of a state, with its class's share as height."""
     colour_of = dict(zip(strip.classes, _colours(strip)))
     segments = strip.segments()
     axes.bar(
@@ -120,7 +120,7 @@ def _draw_states(axes, strip):
 
 
 def _draw_shares(axes, strip):
-    """Shares of the classes over time, smoothed; chance as a line."""
+    """Draw the smoothed shares of the classes over time; chance as a line."""
     width = max(round(SMOOTHING * strip.frame_rate), 1)
     shares = strip.shares[strip.states]
     window = np.ones(min(width, len(shares)))

@@ -1,4 +1,4 @@
-"""A table as Markdown, CSV and LaTeX, and its three files."""
+"""Tables as Markdown, CSV and LaTeX."""
 
 import html
 import re
@@ -15,7 +15,7 @@ LATEX = str.maketrans(
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
     | {"^": r"\textasciicircum{}", "±": r"$\pm$", "−": r"$-$", "–": "--"}
 )
-# pandas' own rules would need the package booktabs.
+# pandas' own horizontal rules would need the package booktabs.
 RULES = [
     {"selector": f"{place}rule", "props": ":hline;"}
     for place in ("top", "mid", "bottom")
@@ -24,7 +24,7 @@ RULES = [
 
 @dataclass(frozen=True)
 class Table:
-    """What is printed, and the same figures for machines.
+    """A printed table, and the same figures in machine-readable form.
 
     Arguments
     ---------
@@ -33,14 +33,14 @@ class Table:
     header : sequence of str
         Names of the columns.
     rows : sequence of sequence of str
-        Cells as they are printed. The first column names the row.
+        Cells as printed. The first column names the row.
     notes : sequence of str
         Sentences below the table.
     records : sequence of dict
-        The figures unrounded, one dict per figure, all with the same keys:
-        the lines of the CSV.
+        The unrounded figures, one dict per figure, all with the same keys: the
+        rows of the CSV.
     quiet : tuple of int
-        Numbers of the rows that were not measured here.
+        Indices of the rows that were not measured here.
 
     Example
     -------
@@ -63,19 +63,19 @@ class Table:
 
 
 def markdown(table, heading="**{}**", bullet="- "):
-    """The table as Markdown, its notes below it.
+    """Format the table as Markdown, with its notes below it.
 
     ``DataFrame.to_markdown`` pads every cell to the width of its column, so
-    that one long name changes every line. Cells are written as they are here.
+    that one long name changes every line. Here cells are not padded.
 
     Arguments
     ---------
     table : Table
         The table.
     heading : str
-        How the title is written.
+        Markup before the title.
     bullet : str
-        What stands before each note.
+        Text before each note.
 
     Returns
     -------
@@ -90,12 +90,12 @@ def markdown(table, heading="**{}**", bullet="- "):
 
 
 def _line(cells):
-    """Cells between bars."""
+    """Join cells with bars."""
     return f"| {' | '.join(map(plain_markdown, cells))} |"
 
 
 def plain_markdown(text):
-    """A text that Markdown shows as it is: no markup, HTML or link.
+    """Escape a text for Markdown, so that it holds no markup, HTML or link.
 
     Example
     -------
@@ -107,7 +107,7 @@ def plain_markdown(text):
 
 
 def csv_text(table):
-    """The records as CSV; nothing where there is no figure.
+    """Format the records as CSV; empty if there is no figure.
 
     Example
     -------
@@ -117,13 +117,13 @@ def csv_text(table):
     V-FT,71.25
     a,
     """
-    # As objects, so that a count beside a gap does not become a float.
+    # As objects, so that a count next to a gap does not become a float.
     frame = pandas.DataFrame(table.records, dtype=object)
     return frame.to_csv(index=False, lineterminator="\n")
 
 
 def latex(table):
-    r"""The table as a LaTeX ``table`` that needs no package.
+    r"""Format the table as a LaTeX ``table`` that needs no package.
 
     Example
     -------
@@ -154,7 +154,7 @@ def latex(table):
 
 
 def escaped(text):
-    r"""Text with LaTeX's own characters escaped.
+    r"""Escape LaTeX's special characters in a text.
 
     Example
     -------
@@ -165,14 +165,14 @@ def escaped(text):
 
 
 def write_table(table, folder, name):
-    """Writes ``<name>.md``, ``.csv`` and ``.tex``, each whole.
+    """Write ``<name>.md``, ``.csv`` and ``.tex``, each atomically.
 
     Arguments
     ---------
     table : Table
         The table.
     folder : str or Path
-        Where to; created if missing.
+        Destination; created if missing.
     name : str
         Stem of the three files.
 

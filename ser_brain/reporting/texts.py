@@ -1,4 +1,4 @@
-"""What the report says around its figures, from ``report.yaml``."""
+"""Texts of the report, from ``report.yaml``."""
 
 from pathlib import Path
 
@@ -9,12 +9,12 @@ TEXTS = yaml.safe_load(_PATH.read_text(encoding="utf-8"))
 
 
 def notices(corpus, scale):
-    """What a reader must know before any figure.
+    """Notices at the top of the report.
 
     Arguments
     ---------
     corpus, scale : str
-        Of the runs.
+        Corpus and scale of the runs.
 
     Returns
     -------

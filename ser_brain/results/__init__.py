@@ -1,3 +1,3 @@
-"""Run folders' results: written, read, checked, and as pandas tables."""
+"""Results in run folders: writing, reading, checks and pandas tables."""
 
 from ser_brain.results.frames import load, load_runs

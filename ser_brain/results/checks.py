@@ -1,10 +1,10 @@
-"""Which runs may stand in one mean, and which may not."""
+"""Checks that runs may be averaged or compared."""
 
 from ser_brain.errors import InputError
 
 
 def check_one_protocol(runs, plans):
-    """Refuses runs that are not of one corpus, scale and protocol.
+    """Refuse runs that are not of one corpus, scale and protocol.
 
     Arguments
     ---------
@@ -16,7 +16,7 @@ def check_one_protocol(runs, plans):
     Raises
     ------
     InputError
-        Names two folders, and what they differ in.
+        Names two folders, and how they differ.
     """
     for name in ("corpus", "scale"):
         values = [(run.folder, run.metrics[name]) for run in runs]
@@ -42,7 +42,7 @@ def check_one_protocol(runs, plans):
 
 
 def _pairs(things, name):
-    """The first thing of each name, with every later one of that name."""
+    """Pairs of the first item of each name with every later one of it."""
     first = {}
     for thing in things:
         known = first.setdefault(name(thing), thing)
@@ -51,7 +51,7 @@ def _pairs(things, name):
 
 
 def _check_equal(pairs, name):
-    """All values are those of the first folder."""
+    """Check that all values equal that of the first folder."""
     for folder, value in pairs[1:]:
         first, expected = pairs[0]
         if value != expected:
@@ -63,23 +63,23 @@ def _check_equal(pairs, name):
 
 
 def _said(value):
-    """A value as a reader says it."""
+    """Describe a value in words."""
     return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def repeat_mode(runs):
-    """Whether runs of a procedure repeat all, or share one adaptation.
+    """Whether runs of a procedure repeat everything or share an adaptation.
 
     Arguments
     ---------
     runs : list of Run
-        Of one procedure.
+        Runs of one procedure.
 
     Returns
     -------
     str or None
-        "all" or "finetune", as ``ser-brain run --repeat`` calls them; None
-        where nothing was adapted, or one seed leaves it open.
+        "all" or "finetune", as for ``ser-brain run --repeat``; None if nothing
+        was adapted, or if there is only one seed.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def repeat_mode(runs):
 
 
 def _check_repeats(runs, plans):
-    """One repeat mode among the procedures that adapt."""
+    """Check that all procedures that adapt have the same repeat mode."""
     adapting = {}
     for run in runs:
         if run.adapts:
@@ -115,7 +115,7 @@ def _check_repeats(runs, plans):
 
 
 def _check_clips(runs):
-    """All runs of a fold test the same clips, under the same labels."""
+    """Check that all runs of a fold test the same clips and labels."""
     clips = {
         run.folder: {(r["id"], r["label"], r["speaker"]) for r in run.rows}
         for run in runs
@@ -131,7 +131,7 @@ def _check_clips(runs):
 
 
 def _check_settings(runs):
-    """Runs of one mean have the same settings."""
+    """Check that runs that are averaged have the same settings."""
     for one, other in _pairs(runs, lambda run: run.procedure):
         differing = set(one.settings.items()) ^ set(other.settings.items())
         # A run folder without hyperparams.yaml has nothing to compare.

@@ -5,18 +5,18 @@ import pandas
 from ser_brain.errors import InputError
 from ser_brain.results.runs import find_runs, refuse_nothing
 
-# What a run is called, in both tables.
+# Columns that identify a run, in both tables.
 NAMES = ("corpus", "procedure", "scale", "share", "fold", "seed")
 CLIP_COLUMNS = (*NAMES, "speaker", "clip", "label", "prediction")
 
 
 def load(*folders, scale=None):
-    """What finished runs say about each clip.
+    """Load the predictions of finished runs for each clip.
 
     Arguments
     ---------
     *folders : str or Path
-        Run folders, or folders that hold such to any depth.
+        Run folders, or folders that contain run folders at any depth.
     scale : str, optional
         Only runs of this scale.
 
@@ -25,13 +25,13 @@ def load(*folders, scale=None):
     pandas.DataFrame
         One row per clip and run: corpus, procedure, scale, share (of the
         training part), fold, seed, speaker, clip, label, prediction, and
-        the posterior of each class in a column of its name. Where runs have
-        different classes, a class that a run does not know is NaN.
+        the posterior of each class in a column of its name. If runs have
+        different classes, a class that a run does not have is NaN.
 
     Raises
     ------
     InputError
-        If there is no finished run, or one was edited.
+        If there is no finished run, or one has been edited.
 
     Example
     -------
@@ -44,12 +44,12 @@ def load(*folders, scale=None):
 
 
 def load_runs(*folders, scale=None):
-    """The scores, times and versions of finished runs.
+    """Load the scores, times and versions of finished runs.
 
     Arguments
     ---------
     *folders, scale
-        As :func:`load` takes them.
+        As for :func:`load`.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def load_runs(*folders, scale=None):
     Raises
     ------
     InputError
-        As :func:`load`.
+        As for :func:`load`.
     """
     return run_table(_runs(folders, scale))
 
@@ -74,7 +74,7 @@ def _runs(folders, scale):
 
 
 def clip_table(runs):
-    """The table of :func:`load` from runs that have been read.
+    """Build the table of :func:`load` from runs that have been read.
 
     Arguments
     ---------
@@ -88,7 +88,7 @@ def clip_table(runs):
     Raises
     ------
     InputError
-        If a class is called like another column.
+        If a class has the name of another column.
     """
     for run in runs:
         taken = set(run.classes) & set(CLIP_COLUMNS)
@@ -113,13 +113,13 @@ def clip_table(runs):
 
 
 def run_table(runs):
-    """The table of :func:`load_runs` from a list of runs, at least one."""
+    """Build the table of :func:`load_runs` from at least one run."""
     rows = [_names(run) | {"folder": run.folder, **run.metrics} for run in runs]
     return pandas.json_normalize(rows).assign(fold=[run.fold for run in runs])
 
 
 def _names(run):
-    """What the run is called."""
+    """Columns that identify the run."""
     own = {"share": run.share, "fold": run.fold, "seed": run.seed}
     named = ("corpus", "procedure", "scale")
     return {name: run.metrics[name] for name in named} | own

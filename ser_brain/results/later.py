@@ -1,8 +1,8 @@
-"""Settings that came after the first results, and what they were before.
+"""Settings added after the first results, and their former behaviour.
 
-A run with such a setting at this value is what it was before there was the
-setting: the setting changes no key, and a report lets the run stand beside
-runs whose settings lack it.
+With a setting at this value, a run is the same as before the setting existed:
+it changes no key, and a report accepts the run along with runs whose settings
+lack it.
 """
 
 LATER = {
@@ -22,7 +22,7 @@ LATER = {
 
 
 def as_before(name, value):
-    """Whether a setting leaves a run what it was without the setting.
+    """Whether a setting has the value of runs from before it existed.
 
     Arguments
     ---------
@@ -34,7 +34,7 @@ def as_before(name, value):
     Returns
     -------
     bool
-        False for every setting that was there from the beginning.
+        False for every setting that existed from the beginning.
 
     Example
     -------

@@ -65,7 +65,7 @@ def write_predictions(path, rows):
 
 
 def read_predictions(path):
-    """Read what :func:`write_predictions` wrote.
+    """Read a file that :func:`write_predictions` wrote.
 
     Arguments
     ---------
@@ -110,7 +110,7 @@ def read_predictions(path):
 
 
 def _prediction_row(path, number, header, line):
-    """One line of predictions.csv as a dict."""
+    """Parse one line of predictions.csv into a dict."""
     classes = header[len(COLUMNS) :]
     try:
         shares = [float(cell) for cell in line[len(COLUMNS) :]]
@@ -125,7 +125,7 @@ def _prediction_row(path, number, header, line):
 
 
 def versions():
-    """The versions that a result depends on.
+    """Return the versions of software that a result depends on.
 
     Returns
     -------
@@ -145,12 +145,12 @@ def versions():
 
 
 def read_json(path):
-    """The content of a file that holds a JSON object.
+    """Read a file that holds a JSON object.
 
     Raises
     ------
     InputError
-        If it cannot be read or holds something else.
+        If it cannot be read or holds anything else.
 
     Example
     -------
@@ -172,7 +172,7 @@ def read_json(path):
 
 
 def write_json(path, content):
-    """Write a JSON object, indented, whole or not at all.
+    """Write a JSON object, indented, completely or not at all.
 
     Example
     -------
@@ -195,9 +195,8 @@ def write_metrics(path, metrics):
     metrics : dict
         corpus, procedure, scale, fold, seed; UA, WA, macro_f1, recall, n as
         :func:`ser_brain.evaluation.metrics.scores` gives them;
-        audio_seconds_per_second (stage -> seconds of audio trained in one
-        second) and wall_seconds (stage -> seconds). More keys are kept as
-        they are.
+        audio_seconds_per_second (stage -> seconds of audio trained per second)
+        and wall_seconds (stage -> seconds). Additional keys are kept.
 
     Returns
     -------
@@ -239,7 +238,7 @@ def read_metrics(path):
         If the file is missing, broken, or lacks a key.
     """
     metrics = read_json(path)
-    again = "run the recipe again, it writes the file anew"
+    again = "run the recipe again to rewrite the file"
     missing = [key for key in METRICS if key not in metrics]
     if missing:
         raise InputError(f"{path} lacks {', '.join(missing)}: {again}.")
@@ -271,7 +270,7 @@ def _are_recalls(value):
     )
 
 
-# Whether a value of metrics.json can be what is computed with.
+# Whether a value of metrics.json can be used in computations.
 KINDS = {
     **dict.fromkeys(("corpus", "procedure", "scale"), _is_text),
     **dict.fromkeys(("UA", "WA", "macro_f1"), _is_score),

@@ -19,18 +19,18 @@ def write_ratings(folder, rows, targets, metrics):
     folder : pathlib.Path
         The run folder.
     rows : list of dict
-        One a test clip: id, speaker, fold, and ``truth`` and ``prediction``,
-        a number for each target.
+        One per test clip: id, speaker, fold, and ``truth`` and ``prediction``,
+        each with one number per target.
     targets : list of str
-        What is predicted. Each has two columns: its own name for what the
-        raters said, and the name with ``_predicted``.
+        Names of the predicted ratings. Each has two columns: its own name for
+        the true rating, and the name with ``_predicted``.
     metrics : dict
-        What the run is and how well it did.
+        Description and scores of the run.
 
     Returns
     -------
     dict
-        What ``ratings.json`` holds.
+        The content of ``ratings.json``.
 
     Example
     -------
@@ -63,12 +63,12 @@ def write_ratings(folder, rows, targets, metrics):
 
 
 def find_ratings(folders, scale=None):
-    """What all finished runs below some folders say of themselves.
+    """Find the ``ratings.json`` of all finished runs below some folders.
 
     Arguments
     ---------
     folders : list of pathlib.Path
-        Where to look, to any depth.
+        Folders to search, to any depth.
     scale : str, optional
         Only runs of this scale.
 

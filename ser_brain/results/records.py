@@ -1,6 +1,6 @@
-"""plan.json: which runs were meant to be, and what became of them.
+"""plan.json: which runs were planned, and their outcomes.
 
-``ser-brain run`` writes it beside the folds and the report reads it.
+``ser-brain run`` writes it beside the folds, and the report reads it.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class PlanRecord:
     path : Path
         The file.
     corpus, procedure, scale : str
-        Of all its runs.
+        Those of all its runs.
     folds : list of str
         The folds.
     runs : int
@@ -35,7 +35,7 @@ class PlanRecord:
     discarded : set of (str, int)
         Fold and seed of runs that the outlier rule discarded.
     failed : dict
-        Fold and seed -> what went wrong.
+        Fold and seed -> error message.
     """
 
     path: Path
@@ -52,13 +52,13 @@ class PlanRecord:
 
     @property
     def planned_runs(self):
-        """Runs that count, over all folds."""
+        """Number of runs that count, over all folds."""
         return self.runs * len(self.folds)
 
     def kind(self, run):
-        """What the plan does with a run: "counts", "discarded" or "spare".
+        """How the plan uses a run: "counts", "discarded" or "spare".
 
-        A fold that was never planned has no rule: all its runs count.
+        In a fold that was never planned, all runs count.
         """
         if run.seed in self.seeds.get(run.fold, {run.seed}):
             return "counts"
@@ -72,7 +72,7 @@ def find_plans(folders, scale=None):
     Arguments
     ---------
     folders : list of Path
-        Folders of runs, or folders that hold such.
+        Folders of runs, or folders that contain such folders.
     scale : str, optional
         Only plans of this scale.
 
@@ -88,7 +88,7 @@ def find_plans(folders, scale=None):
     """
     found = {}
     for folder in map(Path, folders):
-        # The record lies above the folds; a user may give one fold alone.
+        # The record is above the folds; a user may give a single fold.
         parents = folder.resolve().parents[:2]
         above = [parent / RECORD for parent in parents]
         for path in [*folder.rglob(RECORD), *filter(Path.is_file, above)]:
@@ -113,7 +113,7 @@ def read_plan(path):
     Raises
     ------
     InputError
-        If it lacks something.
+        If it is incomplete.
     """
     path = Path(path)
     record = read_json(path)
@@ -130,11 +130,11 @@ def read_plan(path):
         )
     except MALFORMED as error:
         raise InputError(
-            f"{path} is no record of a plan ({type(error).__name__}: {error}):"
-            " run ser-brain run again, it writes the file anew."
+            f"{path} is not a plan's record ({type(error).__name__}: {error}):"
+            " run ser-brain run again to rewrite the file."
         ) from error
 
 
 def run_name(one):
-    """Fold and seed of a run in a record."""
+    """Return fold and seed of a run in a record."""
     return str(one["fold"]), int(one["seed"])

@@ -1,4 +1,4 @@
-"""Finished runs: found, read, and checked against themselves."""
+"""Finished runs: finding, reading and consistency checks."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from ser_brain.results.later import LATER, as_before
 from ser_brain.results.outputs import read_json, read_metrics, read_predictions
 
 SETTING = re.compile(r"^(\w+):[ \t]+([^#\n]*?)[ \t]*(?:#.*)?$", re.MULTILINE)
-# Settings that tell the runs of one mean apart, or change only where and how
+# Settings in which averaged runs may differ, or that only change where and how
 # fast a run is computed.
 FREE_SETTINGS = frozenset(
     "seed adaptation_seed fold data_folder manifest results run_folder "
@@ -40,8 +40,8 @@ class Run:
     rows : list of dict
         The content of predictions.csv.
     settings : dict
-        Plain settings of hyperparams.yaml on which results depend, as text;
-        empty where the file is missing.
+        Plain settings of hyperparams.yaml that results depend on, as text;
+        empty if the file is missing.
     """
 
     folder: Path
@@ -82,7 +82,7 @@ class Run:
 
 
 def has_written_predictions(folder, metrics):
-    """Whether predictions.csv is the file that its metrics.json belongs to.
+    """Whether predictions.csv matches its metrics.json.
 
     Arguments
     ---------
@@ -94,7 +94,7 @@ def has_written_predictions(folder, metrics):
     Returns
     -------
     bool
-        False also where the file is missing.
+        False also if the file is missing.
     """
     path = folder / PREDICTIONS
     return path.is_file() and digest(path) == metrics["predictions_sha256"]
@@ -116,7 +116,7 @@ def read_run(folder):
     Raises
     ------
     InputError
-        If a file is missing or broken, or no longer fits the others.
+        If a file is missing or broken, or does not match the others.
     """
     folder = Path(folder)
     metrics = read_metrics(folder / METRICS)
@@ -134,7 +134,7 @@ def read_run(folder):
 
 
 def _check_predictions(path, rows, metrics):
-    """The predictions are those that the scores were computed from."""
+    """Check that the scores were computed from these predictions."""
     if metrics.get("predictions_sha256") is not None:
         if not has_written_predictions(path.parent, metrics):
             raise InputError(
@@ -165,7 +165,7 @@ def _read_settings(path):
     if not path.is_file():
         return {}
     found = SETTING.findall(_text(path))
-    # A path says where something lay, not what it was.
+    # A path gives the location of something, not its content.
     return {
         name: value
         for name, value in found
@@ -184,7 +184,7 @@ def _text(path):
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path} is not UTF-8 text (byte {error.start}): run the recipe "
-            "again, it writes the file anew."
+            "again to rewrite the file."
         ) from error
 
 
@@ -194,7 +194,7 @@ def find_runs(folders, scale=None):
     Arguments
     ---------
     folders : list of Path
-        Where to look, to any depth.
+        Folders to search, to any depth.
     scale : str, optional
         Only runs of this scale.
 
@@ -220,16 +220,16 @@ def find_runs(folders, scale=None):
 
 
 def refuse_nothing(folders, scale=None, begun=()):
-    """Says why there is nothing to report.
+    """Explain why there is nothing to report.
 
     Arguments
     ---------
     folders : list of Path
         Where no finished run was found.
     scale : str, optional
-        The only scale that was looked for.
+        The requested scale.
     begun : sequence
-        What was planned or begun there.
+        Runs that were planned or begun there.
 
     Raises
     ------
@@ -240,7 +240,7 @@ def refuse_nothing(folders, scale=None, begun=()):
     kind = f" of scale {scale}" if scale else ""
     if begun:
         raise InputError(
-            f"no run{kind} below {where} has finished: let the plan go on by "
+            f"no run{kind} below {where} has finished: continue the plan with "
             "the command that began it."
         )
     raise InputError(
@@ -250,12 +250,12 @@ def refuse_nothing(folders, scale=None, begun=()):
 
 
 def find_unfinished(folders, scale=None):
-    """Run folders that were begun and hold no result.
+    """Find run folders that were begun and have no result.
 
     Arguments
     ---------
     folders, scale
-        As :func:`find_runs` takes them.
+        As for :func:`find_runs`.
 
     Returns
     -------
@@ -272,15 +272,15 @@ def find_unfinished(folders, scale=None):
 
 
 def _classifies(settings):
-    """Whether settings are a whole procedure's that predicts classes.
+    """Whether settings are those of a complete procedure with classes.
 
-    Not those of pseudo-labels alone, nor of ratings.
+    They are not those of pseudo-labels alone, nor of ratings.
     """
     return "\nfine_tuning:" in settings and "\ntargets:" not in settings
 
 
 def _below(folders, name):
-    """Folders that hold a file of this name, each once."""
+    """Folders that contain a file of this name, each once."""
     found = {}
     for folder in map(Path, folders):
         if not folder.is_dir():

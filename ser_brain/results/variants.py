@@ -1,18 +1,18 @@
-"""Variants of a procedure as procedures of their own, to be compared."""
+"""Variants of a procedure as separate procedures, for comparison."""
 
 import dataclasses
 
-# Parts of a scale's name that are no variant.
+# Parts of a scale's name that are not variants.
 OTHERS = ("share", "debug")
 
 
 def split_variant(scale):
-    """The scale of a run and the variant in it.
+    """Split the scale of a run into scale and variant.
 
     Arguments
     ---------
     scale : str
-        As metrics.json has it: ``nano-iterated-share0.5``.
+        As in metrics.json: ``nano-iterated-share0.5``.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def split_variant(scale):
 
 
 def named(procedure, scale):
-    """A procedure and its scale, the variant told by the procedure.
+    """Procedure and scale, with the variant in the procedure's name.
 
     Example
     -------
@@ -45,12 +45,12 @@ def named(procedure, scale):
 
 
 def runs_by_variant(runs):
-    """Runs whose variants are procedures of their own.
+    """Turn the variants of runs into separate procedures.
 
     Arguments
     ---------
     runs : list of Run
-        As ``find_runs`` gives them.
+        As returned by ``find_runs``.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def runs_by_variant(runs):
 
 
 def plans_by_variant(plans):
-    """As ``runs_by_variant``, of the plans that the runs belong to."""
+    """Like ``runs_by_variant``, for the plans of the runs."""
     return [
         dataclasses.replace(plan, **named(plan.procedure, plan.scale))
         for plan in plans

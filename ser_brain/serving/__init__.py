@@ -1,1 +1,1 @@
-"""Ways to put a trained model in people's hands; each needs its extra."""
+"""Ways to share and serve a trained model; each needs its extra."""

@@ -1,4 +1,4 @@
-"""Where a service or a page listens, and who reaches it."""
+"""The address on which a service or a page listens."""
 
 import socket
 
@@ -6,15 +6,15 @@ from ser_brain.errors import InputError
 
 
 def listen(host, port):
-    """A socket that takes connections.
+    """Open a socket that accepts connections.
 
     Arguments
     ---------
     host : str
-        Name or address of one of this machine's interfaces; 127.0.0.1
-        cannot be reached from other machines.
+        Name or address of one of this machine's interfaces; 127.0.0.1 is not
+        reachable from other machines.
     port : int
-        0: any that is free.
+        0: any free port.
 
     Returns
     -------
@@ -23,7 +23,7 @@ def listen(host, port):
     Raises
     ------
     InputError
-        If there is no such address, or the port is taken.
+        If there is no such address, or the port is in use.
 
     Example
     -------
@@ -35,7 +35,7 @@ def listen(host, port):
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM
         )[0]
-        # Not getaddrinfo's port, which is cut to 16 bits.
+        # Not getaddrinfo's port, which is truncated to 16 bits.
         return socket.create_server((address[0], port), family=family)
     except (OSError, OverflowError) as error:
         raise InputError(
@@ -51,7 +51,7 @@ def url(listener):
 
 
 def is_loopback(listener):
-    """Whether other machines cannot reach a socket.
+    """Whether a socket is unreachable from other machines.
 
     Example
     -------

@@ -1,4 +1,4 @@
-"""One thread that classifies what is waiting, in batches of like length."""
+"""One thread that classifies waiting clips, in batches of similar length."""
 
 import threading
 import time
@@ -16,28 +16,28 @@ from ser_brain.inference.reading import batches_by_length, check_options
 
 @dataclass
 class Job:
-    """A waveform that waits for its answer."""
+    """A waveform that waits for its result."""
 
     signal: torch.Tensor
     future: Future = field(default_factory=Future)
 
 
 class Batcher:
-    """Classifies waveforms from any thread in one thread of its own.
+    """Classify waveforms from any thread in one thread of its own.
 
-    It never waits for a batch to fill: it takes what has come while it was
-    computing, the oldest first, up to a budget of audio, and computes clips
-    of like length together.
+    It never waits for a batch to fill: it takes the clips that have arrived
+    while it was computing, the oldest first, up to a budget of audio, and
+    computes clips of similar length together.
 
     Arguments
     ---------
     recognizer : ser_brain.inference.EmotionRecognizer
-        The model; nobody else computes with it meanwhile.
+        The model; no other thread may use it meanwhile.
     batch_seconds : float, optional
-        Most audio in a batch, as ``classify_files`` takes it.
+        Maximum audio per batch, as for ``classify_files``.
     observe : callable, optional
-        Called after each batch with its number of clips, their audio and the
-        time that it took, both in seconds.
+        Called after each batch with its number of clips, the duration of their
+        audio and the computing time, both in seconds.
 
     Raises
     ------
@@ -73,12 +73,12 @@ class Batcher:
         self._thread.start()
 
     def submit(self, signal):
-        """Have a waveform classified.
+        """Submit a waveform for classification.
 
         Arguments
         ---------
         signal : torch.Tensor
-            Mono waveform at 16 kHz, shape (samples,), of one frame or more.
+            Mono waveform at 16 kHz, shape (samples,), of at least one frame.
 
         Returns
         -------
@@ -100,23 +100,23 @@ class Batcher:
         return job.future
 
     def close(self):
-        """Answer what is waiting, then end the thread."""
+        """Classify what is waiting, then end the thread."""
         with self._changed:
             self._closed = True
             self._changed.notify()
         self._thread.join()
 
     def _work(self):
-        """Until it is closed and nothing waits."""
+        """Work until it is closed and nothing is waiting."""
         while taken := self._take():
-            # Whoever asked may have given up.
+            # The client may have cancelled.
             jobs = [j for j in taken if j.future.set_running_or_notify_cancel()]
             counts = [len(job.signal) for job in jobs]
             for places in batches_by_length(counts, self.seconds):
                 self._answer([jobs[place] for place in places])
 
     def _take(self):
-        """The oldest jobs, one at least, as far as the budget goes."""
+        """Take the oldest jobs, at least one, within the budget."""
         taken, left = [], self.seconds * SAMPLE_RATE
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed)
@@ -128,12 +128,12 @@ class Batcher:
         return taken
 
     def _answer(self, jobs):
-        """Gives each job its record, or what went wrong with it."""
+        """Set the result or the exception of each job."""
         begun = time.perf_counter()
         try:
             records = self._records(jobs)
         except Exception as error:
-            # The thread lives on, and one bad clip fails no other.
+            # The thread survives, and a bad clip does not affect others.
             if len(jobs) == 1:
                 jobs[0].future.set_exception(error)
                 return
@@ -146,7 +146,7 @@ class Batcher:
             job.future.set_result(record)
 
     def _records(self, jobs):
-        """The records of one padded batch."""
+        """Compute the records of one padded batch."""
         batch = padded([SimpleNamespace(signal=j.signal) for j in jobs], "cpu")
         answers = self.recognizer.classify_batch(batch.wavs, batch.wav_lens)
         posteriors, score, _, label = answers

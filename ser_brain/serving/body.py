@@ -1,4 +1,4 @@
-"""The body of a request: read within limits, or refused so that it is heard."""
+"""Reading the body of a request within limits, or refusing it."""
 
 import asyncio
 from contextlib import suppress
@@ -10,10 +10,10 @@ with extra("serve"):
     from starlette.requests import ClientDisconnect
 
 TOO_SLOW = 408
-# A body that comes more slowly would keep its place in the queue.
+# A slower body would keep its place in the queue.
 BODY_SECONDS = 60.0
-# So long is a refused body read on, because a client that is cut off while it
-# sends may never read why.
+# Seconds for which a refused body is still read: a client that is cut off
+# while it sends may never read the reason.
 LINGER_SECONDS = 5.0
 HOW_TO_SEND = "send the file itself as the body (curl --data-binary @a.wav)."
 

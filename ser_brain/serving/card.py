@@ -1,4 +1,4 @@
-"""The card of a model, from the record of its own run."""
+"""Model cards, from the record of a model's own run."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from ser_brain import __version__
 from ser_brain.serving.record import NAMES
 
 TEMPLATE = Path(__file__).with_name("model_card.md")
-# As their owners state them; the card of a model says it to its reader.
+# Licence terms of the corpora, for the reader of a model card.
 DATA_LICENSES = {
     "IEMOCAP": "IEMOCAP is given by the University of Southern California "
     "for research, under a signed agreement; read there whether a model "
@@ -30,15 +30,15 @@ def model_card(
     Arguments
     ---------
     record : ser_brain.serving.record.Record
-        What the model's folder tells.
+        Record of the model's folder.
     encoder : ser_brain.lobes.encoder.Encoder
-        Of the model.
+        Encoder of the model.
     source : str
-        What it is loaded by: ``owner/name``, or the name of a folder.
+        Its name for loading: ``owner/name``, or the name of a folder.
     obstacle : str, optional
         Why transformers alone cannot load it.
     license : str, optional
-        Of the weights, as the hub names licences.
+        Licence of the weights, as named on the hub.
     data_license : str, optional
         A sentence on the licence of the training data.
 
@@ -74,7 +74,7 @@ def model_card(
 
 
 def _facts(description, encoder, corpus):
-    """What a reader asks first."""
+    """The main facts about a model."""
     millions = sum(weights.numel() for weights in encoder.parameters()) / 1e6
     fold = description.get("fold")
     return {
@@ -88,7 +88,7 @@ def _facts(description, encoder, corpus):
 
 
 def _results(record, corpus):
-    """The scores as the hub's header wants them."""
+    """The scores in the format of the hub's header."""
     return [
         EvalResult(
             task_type="audio-classification",

@@ -1,9 +1,9 @@
-"""A trained run as one ONNX file, with all that its user must know.
+"""Export of a trained run as one ONNX file with metadata.
 
 The file takes ``wavs`` (batch, samples), float32, mono at 16 kHz in [-1, 1],
-and ``lengths`` (batch,), int64, the samples of each utterance; what lies
-beyond them does not matter. It gives ``posteriors`` (batch, classes). Its
-metadata has the classes and the sample rate.
+and ``lengths`` (batch,), int64, the samples of each utterance; samples beyond
+them are ignored. It returns ``posteriors`` (batch, classes). Its metadata has
+the classes and the sample rate.
 """
 
 import io
@@ -29,9 +29,9 @@ from ser_brain.serving.graph import ClassifierGraph
 FORMAT = "ser_brain-onnx-1"
 INPUTS, OUTPUTS = ["wavs", "lengths"], ["posteriors"]
 OPSET = 17
-# A file of protocol buffers has 2 GiB; some of it is the graph.
+# A file of protocol buffers is limited to 2 GiB, including the graph.
 MOST_WEIGHTS = 500_000_000
-# What fp32 rounds away, many times over, is below it.
+# A bound far above the rounding errors of fp32.
 TOLERANCE = 1e-3
 
 
@@ -47,11 +47,11 @@ def export_onnx(recognizer, path, int8=False, provenance=None):
     path : str or pathlib.Path
         The file to write.
     int8 : bool
-        Weights of the transformer as 8-bit integers, activations quantised
-        as they come: a quarter of the size, quicker, and a little less
-        accurate.
+        Store the transformer's weights as 8-bit integers and quantise
+        activations dynamically: a quarter of the size, faster, and slightly
+        less accurate.
     provenance : dict, optional
-        What the run was; JSON values, for the metadata.
+        Description of the run; JSON values, for the metadata.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def export_onnx(recognizer, path, int8=False, provenance=None):
 
 
 def longest_samples(recognizer):
-    """Samples of the longest clip that a graph answers as the recognizer.
+    """Samples of the longest clip for which graph and recognizer agree.
 
     Both divide longer ones into windows. Whisper has positions for 30 s, and
     windows of its own, whose number no graph of fixed operations can choose.
@@ -107,12 +107,12 @@ def longest_samples(recognizer):
 
 
 def _traced(graph):
-    """The graph as the bytes of an ONNX file."""
+    """Trace the graph into the bytes of an ONNX file."""
     generator = torch.Generator().manual_seed(0)
     wavs, lengths = _noise([SAMPLE_RATE, 9000], generator)
     content = io.BytesIO()
     with warnings.catch_warnings():
-        # Sizes that become constants are those of the model.
+        # Only sizes of the model become constants.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             graph,
@@ -141,7 +141,7 @@ def _noise(lengths, generator):
 
 
 def _quantized(model):
-    """The model with the weights of its matrix products in 8 bits."""
+    """Quantise the weights of the model's matrix products to 8 bits."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -171,7 +171,7 @@ def _quiet():
 
 
 def _metadata(recognizer, int8, provenance):
-    """What the file's user must know, as text."""
+    """Return the metadata of the file, as text."""
     return {
         "format": FORMAT,
         "classes": json.dumps(recognizer.classes, ensure_ascii=False),

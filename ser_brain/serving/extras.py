@@ -1,4 +1,4 @@
-"""Packages that only some users want, and how to get them."""
+"""Optional packages, and how to install them."""
 
 from contextlib import contextmanager
 

@@ -1,9 +1,9 @@
 """A classifier as one graph of tensor operations, for other runtimes.
 
-Lobes and heads decide by the lengths that they meet: what is not padded takes
-a shorter way. A graph has one way, which must fit every batch. The parts of
-the encoder do their work here as there; only those that look at lengths are
-replaced by tensor operations that give the same.
+Lobes and heads branch on lengths: an unpadded batch takes a shorter path. A
+graph has a single path, which must fit every batch. The parts of the encoder
+are used unchanged; only those that depend on lengths are replaced by tensor
+operations with the same result.
 """
 
 import copy
@@ -24,19 +24,19 @@ from ser_brain.nnet.layer_heads import LayerHead
 from ser_brain.nnet.lengths import valid_frames
 from ser_brain.nnet.pooling import LSTMPooling, mean_over_time
 
-# Samples before and after one that soxr's filter reaches, at most.
+# Maximum number of samples that soxr's filter reaches before and after one.
 REACH = 2000
-# Of the largest weight: below it, soxr's own arithmetic is no better.
+# Fraction of the largest weight: soxr itself is not more precise.
 LEAST = 1e-8
 
 
 class ClassifierGraph(nn.Module):
-    """Waveforms and their lengths in, posteriors out.
+    """Maps waveforms and their lengths to posteriors.
 
     Arguments
     ---------
     recognizer : EmotionRecognizer
-        What is exported; it is copied, and stays as it is.
+        The recognizer to export; it is copied and not changed.
 
     Example
     -------
@@ -69,7 +69,7 @@ class ClassifierGraph(nn.Module):
         self.requires_grad_(False).eval()
 
     def forward(self, wavs, lengths):
-        """Posteriors of a padded batch.
+        """Compute the posteriors of a padded batch.
 
         Arguments
         ---------
@@ -105,10 +105,9 @@ class ClassifierGraph(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Every layer of an encoder, padding always masked.
+    """All layers of an encoder, with padding always masked.
 
-    As ``Encoder.hidden_states``, which leaves the masks out where they are
-    not needed.
+    Like ``Encoder.hidden_states``, which omits masks that are not needed.
     """
 
     def __init__(self, encoder):
@@ -116,7 +115,7 @@ class Transformer(nn.Module):
         self.encoder = encoder
 
     def forward(self, features, lengths):
-        """Each layer's input, then the output: a list of (batch, frames, dim).
+        """Return each layer's input, then the output, all (batch, frames, dim).
 
         Arguments are those of ``Encoder.transformer``.
         """
@@ -162,14 +161,14 @@ class FamilyParts(nn.Module):
 
 
 class TensorGroupNorm(nn.Module):
-    """``masked_group_norm`` as it is computed on a GPU: all clips at once."""
+    """``masked_group_norm`` as on a GPU: all clips at once."""
 
     def __init__(self, norm):
         super().__init__()
         self.norm = norm
 
     def forward(self, x, lengths):
-        """Normalised over each clip's frames, shape (batch, channels, frames)."""
+        """Normalise over each clip's frames, (batch, channels, frames)."""
         norm, frames = self.norm, x.shape[2]
         valid = valid_frames(lengths, frames)[:, None, None].to(x.dtype)
         grouped = x.unflatten(1, (norm.num_groups, -1))
@@ -184,7 +183,7 @@ class TensorGroupNorm(nn.Module):
 class WhisperParts(nn.Module):
     """The front-end of Whisper: log-mel spectrogram, two convolutions.
 
-    The Fourier transform is a convolution, which every runtime has.
+    The Fourier transform is a convolution, which every runtime supports.
     """
 
     def __init__(self, encoder):
@@ -197,7 +196,7 @@ class WhisperParts(nn.Module):
         self.register_buffer("waves", waves.float()[:, None])
 
     def log_mel(self, wavs, samples):
-        """As ``LogMel``."""
+        """Like ``LogMel``."""
         wavs = reflected(wavs, samples, WINDOW // 2)
         parts = F.conv1d(wavs[:, None], self.waves, stride=HOP)[..., :-1]
         real, imaginary = parts.split(WINDOW // 2 + 1, dim=1)
@@ -220,7 +219,7 @@ class WhisperParts(nn.Module):
 
 
 class TensorPooling(nn.Module):
-    """A pooling that trusts its lengths; its LSTM packs nothing."""
+    """A pooling that relies on lengths, with an LSTM without packing."""
 
     def __init__(self, pooling):
         super().__init__()
@@ -230,7 +229,7 @@ class TensorPooling(nn.Module):
             self.lstms = nn.ModuleList(_directions(pooling.lstm))
 
     def forward(self, x, lengths):
-        """As ``Pooling``, with lengths."""
+        """Like ``Pooling``, with lengths."""
         valid = valid_frames(lengths, x.shape[1])
         x = x.masked_fill(~valid[..., None], 0.0)
         if self.lstms is None:
@@ -245,14 +244,14 @@ class TensorPooling(nn.Module):
 
 
 def _turned(x, lengths):
-    """Each utterance's frames in reverse, its padding left at the end."""
+    """Reverse each utterance's frames, and keep its padding at the end."""
     frames = torch.arange(x.shape[1], device=x.device)
     places = (lengths[:, None] - 1 - frames).clamp(min=0)
     return x.gather(1, places[..., None].expand(-1, -1, x.shape[2]))
 
 
 def _directions(lstm):
-    """The two directions of an LSTM as two LSTMs."""
+    """Split a bidirectional LSTM into two LSTMs."""
     for suffix in ("", "_reverse"):
         one = nn.LSTM(lstm.input_size, lstm.hidden_size, batch_first=True)
         state = {
@@ -263,10 +262,10 @@ def _directions(lstm):
 
 
 class Player(nn.Module):
-    """Plays utterances at a speed, as soxr does, by a convolution.
+    """Play utterances at a speed like soxr, by a convolution.
 
-    soxr's filter is linear and the same every few samples: its answers to
-    single samples are the weights.
+    soxr's filter is linear and periodic: its responses to single samples are
+    the weights.
 
     Arguments
     ---------
@@ -288,7 +287,7 @@ class Player(nn.Module):
         return resampled_count(samples, self.taken, self.given)
 
     def forward(self, wavs, lengths):
-        """Waveforms (batch, samples), zero beyond their lengths, and those."""
+        """Return waveforms (batch, samples), zero-padded, and their lengths."""
         if self.taken == self.given:
             return wavs, lengths
         counts = self.count(lengths)
@@ -300,7 +299,7 @@ class Player(nn.Module):
 
 
 def _soxr_filter(taken, given):
-    """soxr's weights where ``taken`` samples become ``given``.
+    """Measure soxr's weights where ``taken`` samples become ``given``.
 
     Returns
     -------
@@ -325,7 +324,7 @@ def _soxr_filter(taken, given):
 
 
 def _merge_weight_norms(module):
-    """Computes weights that are given as direction and length, once.
+    """Compute weights parametrised by direction and length once.
 
     The layers are replaced: to remove a parametrization changes the class,
     which a copy shares with its original.
@@ -337,7 +336,7 @@ def _merge_weight_norms(module):
 
 
 def _plain(conv):
-    """A convolution with the weights that its parametrization gives."""
+    """A plain convolution with the weights of a parametrized one."""
     plain = nn.Conv1d(
         conv.in_channels,
         conv.out_channels,

@@ -1,4 +1,4 @@
-"""A model as a folder for others, here or on the Hugging Face hub."""
+"""Publish a model as a folder, locally or on the Hugging Face hub."""
 
 import re
 import shutil
@@ -20,14 +20,14 @@ from ser_brain.serving.sequence_classifier import obstacle, sequence_classifier
 HYPERPARAMS = Path(__file__).with_name("hyperparams.yaml")
 HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 CARD = "README.md"
-# All that a pushed folder can hold.
+# All files that a pushed folder can contain.
 PUSHED = (CARD, HYPERPARAMS.name, "*.json", "*.safetensors")
 
 
 def is_hub_name(target):
-    """Whether a word is a hub repository, and not a folder.
+    """Whether a word names a hub repository and not a folder.
 
-    It is one if it has the form ``owner/name`` and there is no folder
+    It is one if it has the form ``owner/name`` and there is not a folder
     ``owner`` here.
 
     Arguments
@@ -49,7 +49,7 @@ def is_hub_name(target):
 
 
 def write_folder(model, folder, source=None, license=None, data_license=None):
-    """Write a model as the hub has it.
+    """Write a model in the layout of the hub.
 
     Arguments
     ---------
@@ -57,9 +57,9 @@ def write_folder(model, folder, source=None, license=None, data_license=None):
         What ``ser-brain train`` left, a run folder, or a folder that was
         pushed before, whose card is kept.
     folder : str or Path
-        To be made; a reader finds it whole or not at all.
+        To be created; it appears completely or not at all.
     source : str, optional
-        What the card calls it: ``owner/name``; else the folder's name.
+        Its name in the card: ``owner/name``; else the folder's name.
     license, data_license : str, optional
         See :func:`ser_brain.serving.card.model_card`.
 
@@ -71,8 +71,8 @@ def write_folder(model, folder, source=None, license=None, data_license=None):
     Raises
     ------
     InputError
-        If the model is not whole, or the folder is there already, or it
-        cannot be written.
+        If the model is incomplete, or the folder already exists or cannot be
+        written.
     """
     folder = Path(folder)
     if folder.exists():
@@ -104,13 +104,13 @@ def write_folder(model, folder, source=None, license=None, data_license=None):
 
 
 def _write(model, folder, recognizer, source, license, data_license):
-    """All files; why there are none for transformers."""
+    """Write all files; return why there are none for transformers."""
     record = read_record(model)
     for name in ["classifier.json", *record.description["files"]]:
         target = folder / CLASSIFIER / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(model / CLASSIFIER / name, target)
-    # A copy that came out wrong is found here, not by its first user.
+    # A wrong copy is found here, not by its first user.
     fetched(folder)
     reason = obstacle(recognizer)
     if (model / CARD).is_file():
@@ -146,23 +146,23 @@ def push(model, name, public=False, license=None, data_license=None):
     model : str or Path
         What ``ser-brain train`` left, or a run folder.
     name : str
-        ``owner/name``; the repository is made if there is none.
+        ``owner/name``; the repository is created if there is none.
     public : bool
-        Whether everybody may read a repository that is made.
+        Whether a new repository is public.
     license, data_license : str, optional
         See :func:`ser_brain.serving.card.model_card`.
 
     Returns
     -------
     url : str
-        The commit.
+        URL of the commit.
     reason : str or None
         Why transformers alone cannot load it, if it cannot.
 
     Raises
     ------
     InputError
-        If the model is not whole, or the hub does not take it.
+        If the model is incomplete, or the hub refuses it.
     """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch, "model")
@@ -174,7 +174,7 @@ def push(model, name, public=False, license=None, data_license=None):
                 repo_id=name,
                 folder_path=folder,
                 allow_patterns=list(PUSHED),
-                # What an earlier push left and this one has not.
+                # Files of an earlier push that this one does not have.
                 delete_patterns=list(PUSHED),
                 commit_message="Model, card and checksums",
             )

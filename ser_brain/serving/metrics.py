@@ -1,4 +1,4 @@
-"""What a service counts, in the form that Prometheus reads."""
+"""Metrics of a service in Prometheus's format."""
 
 from ser_brain.serving.extras import extra
 
@@ -72,11 +72,11 @@ class Metrics:
         Arguments
         ---------
         clips : int
-            In the batch.
+            Number of clips in the batch.
         audio : float
-            In seconds.
+            Duration of the audio in seconds.
         seconds : float
-            That the model took.
+            Computing time of the model.
         """
         self.audio_seconds.inc(audio)
         self.batch_clips.observe(clips)
@@ -88,5 +88,5 @@ class Metrics:
         self.request_seconds.observe(seconds)
 
     def text(self):
-        """All of it as bytes, in Prometheus's text format."""
+        """Return everything as bytes, in Prometheus's text format."""
         return generate_latest(self.registry)

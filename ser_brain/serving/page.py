@@ -1,4 +1,4 @@
-"""What the web page asks of its models; how it looks is in ``web``."""
+"""Functions behind the web page; its layout is in ``web``."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ SEGMENT_COLUMNS = ["begin", "end", "label", "%"]
 
 
 class Page:
-    """Models by name, and what is asked of them within limits.
+    """Models by name, used within limits.
 
     Arguments
     ---------
@@ -33,7 +33,7 @@ class Page:
         self.limits = limits
 
     def posteriors(self, path):
-        """What each model says of a recording.
+        """Compute each model's posteriors of a recording.
 
         Arguments
         ---------
@@ -60,7 +60,7 @@ class Page:
         return dict(zip(model.classes, shares))
 
     def timeline(self, path, name, picture):
-        """The emotions of a recording over time.
+        """Compute the emotions of a recording over time.
 
         Arguments
         ---------
@@ -76,7 +76,7 @@ class Page:
         rows : list of list
             Begin and end in seconds, label and percent of each segment.
         note : str
-            A sentence about what was heard.
+            A sentence about the speech found.
 
         Raises
         ------
@@ -103,7 +103,7 @@ class Page:
         return rows, note
 
     def table(self, paths):
-        """Every model's answer to many files.
+        """Classify many files with every model.
 
         Arguments
         ---------
@@ -113,8 +113,9 @@ class Page:
         Returns
         -------
         pandas.DataFrame
-            One row per file and model: file, model, label, score and a column
-            per class; ``error`` comes third where a file was refused.
+            One row per file and model: file, model, label, score and one
+            column per class; ``error`` is the third column if a file was
+            refused.
         """
         rows = []
         for path in paths:
@@ -134,7 +135,7 @@ class Page:
 
 
 def named(folders):
-    """A name for each model's folder: as short as tells them apart.
+    """Find the shortest distinct name of each model's folder.
 
     Arguments
     ---------
@@ -169,7 +170,7 @@ def named(folders):
 
 
 def reports(folders):
-    """The training report of each model that has one.
+    """Find the training report of each model that has one.
 
     Arguments
     ---------
@@ -179,7 +180,7 @@ def reports(folders):
     Returns
     -------
     dict
-        Name -> HTML, which needs no other file.
+        Name -> self-contained HTML.
 
     Example
     -------

@@ -1,4 +1,4 @@
-"""How good a model is, as its own folder tells it."""
+"""The scores of a model, from its own folder."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,20 +16,20 @@ NAMES = {"UA": "UA", "WA": "WA", "macro_f1": "macro F1"}
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of a model.
+    """Description and scores of a model.
 
     Arguments
     ---------
     description : dict
         The content of classifier.json.
     tested : str
-        One sentence: on what.
+        One sentence on the test data.
     clips : int
-        That were tested; 0 where no test is known.
+        Number of test clips; 0 if no test is recorded.
     scores : dict
         Name of a score -> fraction; ``recall`` -> fraction by class.
     over_clips, over_speakers : dict or None
-        The same names -> 95 % interval; None where there is none.
+        The same names -> 95 % interval; None if there is none.
     chance, baseline : float or None
         UA of guessing and of the log-mel baseline.
     warnings : list of str
@@ -47,7 +47,7 @@ class Record:
     warnings: list = field(default_factory=list)
 
     def rows(self):
-        """Rows of a table: a name, percent and the two intervals as text.
+        """Rows of a table: name, percent and the two intervals as text.
 
         Example
         -------
@@ -71,7 +71,7 @@ class Record:
         return [[*row, *["–"] * (4 - len(row))] for row in rows]
 
     def _row(self, title, value, *keys):
-        """A score with its intervals."""
+        """One row: a score with its intervals."""
         return [title, percent(value)] + [
             _interval(found, *keys)
             for found in (self.over_clips, self.over_speakers)
@@ -79,14 +79,14 @@ class Record:
 
 
 def _interval(found, *keys):
-    """An interval as text; a dash where there is none."""
+    """An interval as text; a dash if there is none."""
     for key in keys:
         found = (found or {}).get(key)
     return interval(found) if found else "–"
 
 
 def read_record(model):
-    """Read what a model's folder tells of it.
+    """Read the record of a model from its folder.
 
     Arguments
     ---------
@@ -96,12 +96,12 @@ def read_record(model):
     Returns
     -------
     Record
-        Without scores where the folder has none.
+        Without scores if the folder has none.
 
     Raises
     ------
     InputError
-        If there is no whole model, or its results were edited.
+        If the model is incomplete, or its results were edited.
     """
     model = Path(model)
     check_run(model)
@@ -153,7 +153,7 @@ def _of_run(description, run):
 
 
 def _by_name(found, classes):
-    """The intervals of a procedure, as cross_validation.json has them."""
+    """The intervals of a procedure, as in cross_validation.json."""
     lows, highs = found["recall"]
     recalls = dict(zip(classes, zip(lows.tolist(), highs.tolist())))
     scores = {name: tuple(map(float, found[name])) for name in NAMES}

@@ -13,20 +13,20 @@ from ser_brain.serving.extras import extra
 
 
 class OnnxRecognizer(Recognizer):
-    """What ``ser-brain export`` wrote, answering as EmotionRecognizer.
+    """An exported model with the interface of EmotionRecognizer.
 
     Arguments
     ---------
     path : str or pathlib.Path
         An ONNX file, or a folder that holds one.
     threads : int, optional
-        Of onnxruntime; one per core by default.
+        Threads of onnxruntime; one per core by default.
 
     Raises
     ------
     InputError
         If a package of the extra ``onnx`` is missing, there is no such file,
-        or it is no model of ser_brain.
+        or it is not a model of ser_brain.
     """
 
     device = torch.device("cpu")
@@ -37,8 +37,8 @@ class OnnxRecognizer(Recognizer):
         path = onnx_file(path)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
-        # What a damaged file raises comes from onnxruntime's own classes,
-        # which have no common base but this one.
+        # Errors of damaged files are onnxruntime's own classes, which have no
+        # other common base.
         try:
             self.session = onnxruntime.InferenceSession(
                 path, options, providers=["CPUExecutionProvider"]
@@ -46,8 +46,8 @@ class OnnxRecognizer(Recognizer):
         except Exception as error:
             reason = str(error).splitlines()[0]
             raise InputError(
-                f"{path} is no whole ONNX file ({reason}): export the model "
-                "again."
+                f"{path} is not a complete ONNX file ({reason}): export the "
+                "model again."
             ) from error
         found = self.session.get_modelmeta().custom_metadata_map
         if found.get("format") != FORMAT:
@@ -73,7 +73,7 @@ class OnnxRecognizer(Recognizer):
 
 
 def onnx_file(path):
-    """The ONNX file that is meant.
+    """Find the ONNX file.
 
     Arguments
     ---------
@@ -94,7 +94,7 @@ def onnx_file(path):
     >>> onnx_file("/nowhere")
     Traceback (most recent call last):
     ...
-    ser_brain.errors.InputError: /nowhere is no ONNX file: ...
+    ser_brain.errors.InputError: /nowhere is not an ONNX file: ...
     """
     path = Path(path)
     if path.is_file():
@@ -108,6 +108,6 @@ def onnx_file(path):
             f"{path} holds {len(found)} ONNX files ({names}): give one of them."
         )
     raise InputError(
-        f"{path} is no ONNX file: write one by ser-brain export RUN --onnx "
+        f"{path} is not an ONNX file: write one by ser-brain export RUN --onnx "
         "FILE."
     )

@@ -1,4 +1,4 @@
-"""A model as one of transformers' classifiers, where its head is one."""
+"""Conversion of a model to one of transformers' classifiers, if possible."""
 
 import copy
 
@@ -15,7 +15,7 @@ from ser_brain.nnet.pooling import AveragePooling
 
 
 def obstacle(recognizer):
-    """Why transformers has no such classifier.
+    """Explain why transformers has no such classifier.
 
     Its classifiers are a linear projection of the last layer's frames, their
     mean, and a linear layer.
@@ -28,7 +28,7 @@ def obstacle(recognizer):
     Returns
     -------
     str or None
-        The end of a sentence; None where it has one.
+        The end of a sentence; None if it has one.
 
     Example
     -------
@@ -62,7 +62,7 @@ def obstacle(recognizer):
 
 @torch.no_grad()
 def sequence_classifier(recognizer):
-    """The same model as ``…ForSequenceClassification``.
+    """Convert a model to ``…ForSequenceClassification``.
 
     Arguments
     ---------
@@ -72,7 +72,7 @@ def sequence_classifier(recognizer):
     Returns
     -------
     model : transformers.PreTrainedModel
-        Its posteriors of one clip are those of the recognizer.
+        Its posteriors of a single clip equal those of the recognizer.
     extractor : transformers.Wav2Vec2FeatureExtractor
         From 16 kHz waveforms to its input.
     """
@@ -85,7 +85,7 @@ def sequence_classifier(recognizer):
     model = MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING[type(config)](config)
     backbone = getattr(model, model.base_model_prefix)
     backbone.load_state_dict(encoder.model.state_dict())
-    # Standardising before the mean is standardising the mean.
+    # Standardising before the mean equals standardising the mean.
     scale = torch.ones(head.dim)
     mean = torch.zeros(head.dim)
     if head.standardize:

@@ -1,4 +1,4 @@
-"""A service's process, and its end without a lost answer."""
+"""The server process, which ends without losing a response."""
 
 import signal
 from contextlib import suppress
@@ -38,16 +38,16 @@ def run(app, listener, announce):
     app : fastapi.FastAPI
         The application.
     listener : socket.socket
-        As ``address.listen`` gives it. It is closed at the signal; requests
-        that it has accepted are answered.
+        As returned by ``address.listen``. It is closed at the signal; accepted
+        requests are answered.
     announce : callable
         Called when requests are taken.
     """
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False
     )
-    # uvicorn raises the signal again when it has finished: both are then the
-    # end that was asked for.
+    # uvicorn raises the signal again when it has finished; it was already
+    # handled.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         Server(config, announce).run(sockets=[listener])

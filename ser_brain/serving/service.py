@@ -1,4 +1,4 @@
-"""A model behind HTTP: one queue, one inference thread, one answer each."""
+"""A model behind HTTP, with one queue and one inference thread."""
 
 import asyncio
 import math
@@ -46,19 +46,19 @@ class Answer(BaseModel):
 
 
 class Refused(BaseModel):
-    """Why there is no answer."""
+    """Response to a refused request."""
 
     detail: str = Field(description="What is wrong and how to correct it.")
 
 
 class Health(BaseModel):
-    """A service that takes requests."""
+    """State of a service that accepts requests."""
 
     status: str = Field(description="ok")
-    version: str = Field(description="Of ser_brain.")
-    classes: list[str] = Field(description="What the model tells apart.")
-    in_flight: int = Field(description="Requests that have no answer yet.")
-    queue: int = Field(description="The most of them.")
+    version: str = Field(description="Version of ser_brain.")
+    classes: list[str] = Field(description="The classes of the model.")
+    in_flight: int = Field(description="Number of pending requests.")
+    queue: int = Field(description="Maximum number of pending requests.")
 
 
 AUDIO = {"schema": {"type": "string", "format": "binary"}}
@@ -74,15 +74,15 @@ BODY = {
 REFUSALS = {
     TOO_SLOW: "The body took too long.",
     TOO_LARGE: "The body is too large.",
-    NO_AUDIO: "The body is no audio file.",
-    UNUSABLE: "The audio is too long or too short, or holds no numbers.",
+    NO_AUDIO: "The body is not an audio file.",
+    UNUSABLE: "The audio is too long or too short, or not finite.",
     BUSY: "The queue is full: try again after the seconds in Retry-After.",
     FAILED: "The model failed.",
 }
 
 
 class Service:
-    """What a request goes through: a place, its body, its waveform, a batch.
+    """Handling of requests: a place in the queue, decoding, and batches.
 
     Arguments
     ---------
@@ -91,9 +91,9 @@ class Service:
     limits : Limits, optional
         The largest file that is classified.
     queue : int
-        Most requests at once; one more is refused.
+        Maximum number of requests at once; further ones are refused.
     batch_seconds : float, optional
-        Most audio in a batch, as ``classify_files`` takes it.
+        Maximum audio per batch, as for ``classify_files``.
 
     Raises
     ------
@@ -111,7 +111,7 @@ class Service:
         self.metrics = Metrics()
         self.in_flight = self.answered = 0
         self.clips, self.computing = 0, 0.0
-        # The first batch is the slowest, and a damaged model shows here.
+        # The first batch is the slowest, and reveals a damaged model.
         recognizer.classify_batch(0.1 * torch.randn(SAMPLE_RATE))
         self.batcher = Batcher(recognizer, batch_seconds, self._observe)
 
@@ -158,7 +158,7 @@ class Service:
         try:
             return await asyncio.wrap_future(self.batcher.submit(signal))
         except InputError as error:
-            # The weights are good: they have answered before.
+            # The weights are good, because the first batch was finite.
             raise Refusal(
                 UNUSABLE,
                 "The file's posteriors are not finite, because its samples "
@@ -170,7 +170,7 @@ class Service:
         self.metrics.in_flight.set(self.in_flight)
 
     def _busy(self):
-        """The refusal where the queue is full, with the time to empty it."""
+        """The refusal if the queue is full, with the time to empty it."""
         each = self.computing / max(1, self.clips)
         wait = max(1, math.ceil(self.queue * each))
         return Refusal(
@@ -197,7 +197,7 @@ def make_app(service):
     Arguments
     ---------
     service : Service
-        Its batcher is closed, after the last answer, when the application
+        Its batcher is closed, after the last response, when the application
         ends.
 
     Returns
@@ -253,7 +253,7 @@ def make_app(service):
 
 
 def _add_classify(app, service):
-    """``POST /classify``, and how it refuses."""
+    """Add ``POST /classify`` and its error responses."""
     responses = {
         status: {"model": Refused, "description": text}
         for status, text in REFUSALS.items()

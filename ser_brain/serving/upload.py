@@ -1,4 +1,4 @@
-"""Audio that strangers send: decoded within limits, or refused."""
+"""Untrusted audio: decoded within limits, or refused."""
 
 from dataclasses import dataclass
 from io import BytesIO
@@ -28,14 +28,14 @@ class Refusal(InputError):
     sentence : str
         What is wrong and how to correct it.
     headers : dict, optional
-        Of the HTTP response.
+        Headers of the HTTP response.
 
     Example
     -------
-    >>> raise Refusal(415, "The body is no audio file: send a wav.")
+    >>> raise Refusal(415, "The body is not an audio file: send a wav.")
     Traceback (most recent call last):
     ...
-    ser_brain.serving.upload.Refusal: The body is no audio file: send a wav.
+    ser_brain.serving.upload.Refusal: The body is not an audio file: send a wav.
     """
 
     def __init__(self, status, sentence, headers=None):
@@ -51,9 +51,8 @@ class Limits:
     Arguments
     ---------
     seconds : float
-        Of audio.
-    megabytes : float
-        Of the file, in units of 1 000 000 bytes.
+        Maximum duration of the audio. megabytes : float
+        Maximum size of the file, in units of 1 000 000 bytes.
     """
 
     seconds: float = 60.0
@@ -72,7 +71,7 @@ class Limits:
         return int(self.megabytes * 1e6)
 
     def too_large(self):
-        """The refusal of a file with more bytes."""
+        """The refusal of a larger file."""
         return Refusal(
             TOO_LARGE,
             f"The file is larger than {self.megabytes:g} MB: send a shorter "
@@ -80,7 +79,7 @@ class Limits:
         )
 
     def too_long(self):
-        """The refusal of a file with more seconds."""
+        """The refusal of a longer file."""
         return Refusal(
             UNUSABLE,
             f"The file is longer than {self.seconds:g} s: send a part of it.",
@@ -88,17 +87,17 @@ class Limits:
 
 
 def decode(content, limits, shortest):
-    """A waveform as ``classify_file`` reads it, if it is within the limits.
+    """Decode a waveform as ``classify_file`` does, within the limits.
 
     Arguments
     ---------
     content : bytes
         The file: anything soundfile opens by its content.
     limits : Limits
-        What may be sent. The header is not trusted: decoding stops where
-        the file is too long.
+        Limits of an upload. The header is not trusted: decoding stops at the
+        limit.
     shortest : int
-        Samples at 16 kHz that the model needs.
+        Minimum number of samples at 16 kHz that the model needs.
 
     Returns
     -------
@@ -108,8 +107,8 @@ def decode(content, limits, shortest):
     Raises
     ------
     Refusal
-        413 where the file is too large, 415 where it is no audio, 422 where
-        it is too long, too short, or holds values that are no numbers.
+        413 if the file is too large, 415 if it is not audio, 422 if it is too
+        long, too short, or holds values that are not finite.
 
     Example
     -------
@@ -128,7 +127,7 @@ def decode(content, limits, shortest):
     try:
         signal, rate = _mono(content, limits)
     except UNREADABLE as error:
-        # soundfile's own text names an object in memory.
+        # soundfile's own message names an object in memory.
         reason = getattr(error, "error_string", str(error)).rstrip(".")
         raise Refusal(
             NO_AUDIO,
@@ -146,7 +145,7 @@ def decode(content, limits, shortest):
 
 
 def _mono(content, limits):
-    """The mean over channels, shape (samples,), and the file's rate."""
+    """Return the mean over channels, shape (samples,), and the sample rate."""
     with soundfile.SoundFile(BytesIO(content)) as file:
         rate = file.samplerate
         longest = limits.seconds * rate

@@ -1,4 +1,4 @@
-"""The web page of ``ser-brain web``: nothing on it comes from elsewhere."""
+"""The web page of ``ser-brain web``, which loads nothing from elsewhere."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ import tempfile
 from html import escape
 from pathlib import Path
 
-# Read when gradio is imported: no word to its makers.
+# Read when gradio is imported: send no usage statistics.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
@@ -18,21 +18,21 @@ with extra("web"):
     import gradio
 
 TITLE = "Speech emotion recognition"
-# The browser's own: others would be fetched.
+# The browser's own fonts: others would be downloaded.
 FONT = ["system-ui", "sans-serif"]
 MONO = ["ui-monospace", "monospace"]
-# Seconds: how often what was uploaded is looked through, and how old it gets.
+# Seconds between clean-ups of uploads, and their maximum age.
 OFTEN, KEPT = 600, 3600
 CAUTION = (
     "A posterior says how sure a model is among the classes that it knows, not "
     "what somebody feels."
 )
-# Of all that computes, one at a time.
+# Only one computation at a time.
 ALONE = {"concurrency_limit": 1, "concurrency_id": "model"}
 
 
 def make_page(page, reports):
-    """The page, not yet served.
+    """Build the page without serving it.
 
     Arguments
     ---------
@@ -63,7 +63,7 @@ def make_page(page, reports):
 
 
 def _told(page):
-    """The limits, in words."""
+    """Describe the limits in words."""
     limits = page.limits
     return (
         f"Recordings of up to {limits.seconds:g} s and {limits.megabytes:g} MB "
@@ -73,7 +73,7 @@ def _told(page):
 
 
 def _refusing(work):
-    """Shows what the user can change, in place of a bare "Error"."""
+    """Show what the user can change instead of a bare "Error"."""
 
     def refused(*arguments):
         try:
@@ -85,18 +85,18 @@ def _refusing(work):
 
 
 def _recording():
-    """Where a file is dropped or a voice recorded."""
+    """Input where a file is dropped or a voice is recorded."""
     return gradio.Audio(
         sources=["upload", "microphone"],
         type="filepath",
         label="Drop a file, or record",
-        # Sharing would send the voice to a server of others.
+        # Sharing would send the recording to a third party's server.
         buttons=["download"],
     )
 
 
 def _add_utterance(page):
-    """A recording to bars of posteriors, all models side by side."""
+    """Add the tab with posteriors of a recording by all models."""
     recording = _recording()
     with gradio.Row():
         bars = [gradio.Label(label=name, min_width=280) for name in page.models]
@@ -111,7 +111,7 @@ def _add_utterance(page):
 
 
 def _add_timeline(page):
-    """A recording to a drawing and segments; a click plays one."""
+    """Add the tab with the timeline of a recording and its segments."""
     recording = _recording()
     names = list(page.models)
     name = gradio.Radio(
@@ -150,7 +150,7 @@ def _add_timeline(page):
 
 
 def _add_files(page):
-    """Many files to a table, and the same as CSV."""
+    """Add the tab with a table of many files, and its CSV."""
     files = gradio.File(file_count="multiple", label="Drop audio files")
     start = gradio.Button("Classify all", variant="primary")
     table = gradio.Dataframe(label="Answers", interactive=False)
@@ -170,7 +170,7 @@ def _add_files(page):
 
 
 def _add_reports(reports):
-    """Each report in a frame: it has its own styles, and runs no program."""
+    """Add each report in a frame with its own styles and without scripts."""
     for name, text in reports.items():
         gradio.HTML(
             f'<iframe sandbox title="{escape(name)}" srcdoc="{escape(text)}" '
@@ -198,8 +198,8 @@ def serve(page, reports, host, port, announce):
     """
     theme = gradio.themes.Default(font=FONT, font_mono=MONO)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # What was uploaded goes with the process. gradio reads the variable when
-    # the page is made.
+    # Uploads are deleted with the process. gradio reads the variable when the
+    # page is built.
     with tempfile.TemporaryDirectory(prefix="ser-brain-web-") as scratch:
         os.environ["GRADIO_TEMP_DIR"] = scratch
         blocks = make_page(page, reports)

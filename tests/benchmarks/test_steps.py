@@ -98,7 +98,7 @@ def test_padding_by_hand():
         ("aten::convolution_backward", "convolutions"),
         ("aten::bernoulli_", "dropout"),
         ("aten::copy_", "copies and casts"),
-        ("aten::frobnicate", "else"),
+        ("aten::frobnicate", "other"),
     ],
 )
 def test_kinds_of_operators(name, kind):

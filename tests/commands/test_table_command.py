@@ -215,8 +215,8 @@ def test_settings_go_to_the_procedures_that_know_them(parts):
         (["4", "--folds", "1"], "fold 5 alone"),
         (["4", "--train_share", "0.5"], "chooses --train_share itself"),
         (["3"], "needs folders of audio"),
-        (["3", "A"], "is no NAME=FOLDER"),
-        (["3", "A=/nowhere"], "/nowhere is no folder"),
+        (["3", "A"], "is not NAME=FOLDER"),
+        (["3", "A=/nowhere"], "/nowhere is not a folder"),
         (["3", "A=/nowhere", "--runs", "2"], "trains nothing"),
     ],
 )

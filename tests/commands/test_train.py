@@ -128,7 +128,7 @@ def test_a_killed_training_goes_on(train, tmp_path, monkeypatch):
 
     monkeypatch.setattr(cross_validation, "train_head", killed)
     code, _, err = train(pick_clips())
-    assert code == 130 and "the same command goes on" in err
+    assert code == 130 and "run the same command to continue" in err
     records = sorted((tmp_path / "model").rglob("done.json"))
     before = [record.read_bytes() for record in records]
     assert len(before) == 2
@@ -233,7 +233,7 @@ def test_bad_input_is_one_sentence(train, tmp_path, capsys):
     assert "--fold is given" in refusal(train(rows, "--fold", "01"))
     words = ["train", str(tmp_path / "few.csv"), "b.csv", "--output", "x"]
     assert cli.main(words) == 2
-    assert "'b.csv' is no setting" in capsys.readouterr().err
+    assert "'b.csv' is not a setting" in capsys.readouterr().err
     assert not (tmp_path / "model").exists()
 
     (tmp_path / "mine").mkdir()

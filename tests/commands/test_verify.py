@@ -51,4 +51,4 @@ def test_weights_that_a_training_left_behind(save, capsys):
 
 def test_no_model(tmp_path, capsys):
     assert cli.main(["verify", str(tmp_path)]) == 2
-    assert "is no run folder" in capsys.readouterr().err
+    assert "is not a run folder" in capsys.readouterr().err

@@ -36,7 +36,7 @@ def patched(data, at, number, form):
 
 DAMAGE = {
     "is empty": lambda data: b"",
-    "is no readable audio": lambda data: os.urandom(4000),
+    "is not a readable audio": lambda data: os.urandom(4000),
     "is cut short": lambda data: data[: len(data) // 2],
     "struct incomplete": lambda data: patched(data, 24, 0, "<I"),
     "Channel count is zero": lambda data: patched(data, 22, 0, "<H"),
@@ -68,7 +68,7 @@ def test_a_flac_with_a_hole_is_told(tmp_path):
     middle = len(data) // 2
     data[middle : middle + 200] = bytes(200)
     path.write_bytes(data)
-    with pytest.raises(InputError, match="hole.flac is no readable audio"):
+    with pytest.raises(InputError, match="hole.flac is not a readable audio"):
         check(path)
 
 

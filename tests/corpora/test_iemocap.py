@@ -62,7 +62,7 @@ def test_unknown_code_names_file_line_and_the_known_ones(iemocap):
 @pytest.mark.parametrize(
     "line, said",
     [
-        ("[6.29 - 8.2", "is no label line"),
+        ("[6.29 - 8.2", "is not a label line"),
         ("[1.0 - 2.0]\tSes01_F000\tneu\t[1, 1, 1]", "utterance Ses01_F000"),
         (
             "[1.0 - 2.0]\tSes01F_impro01_F000\tneu\t[1, 1, 1]",

@@ -151,7 +151,7 @@ def test_folders_that_are_no_corpus(tmp_path, target, corpus):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="empty is empty"):
         prepared(tmp_path / "empty", target, corpus)
-    with pytest.raises(InputError, match="not_there, .* is no folder"):
+    with pytest.raises(InputError, match="not_there, .* is not a folder"):
         prepared(tmp_path / "not_there", target, corpus)
     with pytest.raises(InputError, match=f"does not hold {corpus}"):
         prepared(tmp_path, target, corpus)

@@ -126,8 +126,8 @@ def test_a_character_that_cannot_be_written(folder):
     [
         ("[", "line 1, is not JSON"),
         ("[]", "lists no clip"),
-        ("3", "is no object"),
-        ("[3]", "clip 1, is no object"),
+        ("3", "is not an object"),
+        ("[3]", "clip 1, is not an object"),
         ('{"a": {"path": "x.wav"}}', "clip 'a', has no emotion"),
         ('{"a": {}, "a": {}}', "'a' twice"),
         ("[" * 100_000, "is nested too deeply"),

@@ -52,7 +52,7 @@ def test_preparation_refuses_it(cut, form, subtype):
     with pytest.raises(InputError) as refused:
         check_audio_files([cut(form, subtype)], progress=False)
     # A FLAC that is cut cannot be decoded to its end.
-    said = "no readable audio" if form == "FLAC" else "promises 4.0"
+    said = "not a readable audio" if form == "FLAC" else "promises 4.0"
     assert said in str(refused.value)
 
 

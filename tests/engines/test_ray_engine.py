@@ -166,7 +166,7 @@ def test_lost_machine(cluster, few, undisturbed, tmp_path):
     outcome = execute(engine_of(cluster), run, lose)
     assert (outcome.run, outcome.returncode, outcome.error) == (run, 0, "")
     assert len(lost) == 1 and outcome.seconds > 0
-    assert run.log.read_text().count("goes on where it was stopped") == 1
+    assert run.log.read_text().count("continues where it was stopped") == 1
     assert (run.folder / "predictions.csv").read_bytes() == undisturbed
     assert processes(tmp_path) == []
 
@@ -192,7 +192,7 @@ def test_home(cluster, few, undisturbed, tmp_path):
     assert (cut.returncode, cut.error) == (-9, "ended by SIGKILL")
     (outcome,) = engine.execute([there])
     assert (outcome.returncode, outcome.error) == (0, "")
-    assert "classifier: goes on where it was stopped" in there.log.read_text()
+    assert "classifier: continues where it was stopped" in there.log.read_text()
     for folder in (there.folder, stage.parents[1]):
         assert (folder / "predictions.csv").read_bytes() == undisturbed
     assert not list(home.rglob("CKPT*/*"))

@@ -146,5 +146,5 @@ def test_nothing_but_short_clips():
 def test_folders_without_audio(tmp_path):
     with pytest.raises(InputError, match="holds no wav or flac"):
         find_clips(tmp_path)
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         find_clips(tmp_path / "missing")

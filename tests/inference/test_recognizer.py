@@ -128,9 +128,9 @@ def test_files_without_an_answer(run, tmp_path):
 
 def test_folders_that_are_no_finished_run(tmp_path, run):
     """No folder, an unfinished run, another folder: three sentences."""
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         EmotionRecognizer.from_run(tmp_path / "none")
-    with pytest.raises(InputError, match="is no run folder"):
+    with pytest.raises(InputError, match="is not a run folder"):
         EmotionRecognizer.from_run(tmp_path)
     (run / "save" / "classifier" / "classifier.json").unlink()
     with pytest.raises(InputError, match="start its recipe again"):
@@ -207,9 +207,12 @@ def noise_in_encoder(folder):
         (lambda f: (f / "head.safetensors").unlink(), "is missing"),
         (lambda f: (f / "encoder").rename(f / "moved"), "json is missing"),
         (lambda f: (f / "encoder" / "a.bin").touch(), "is not part of it"),
-        (lambda f: (f / "classifier.json").write_text("{"), "no whole"),
+        (lambda f: (f / "classifier.json").write_text("{"), "no complete"),
         (lambda f: (f / "classifier.json").write_text("[]"), "format None"),
-        (lambda f: (f / "classifier.json").write_text("[" * 10**5), "no whole"),
+        (
+            lambda f: (f / "classifier.json").write_text("[" * 10**5),
+            "no complete",
+        ),
         (lambda f: edit(f, classes="abc"), "gives classes as 'abc'"),
         (lambda f: edit(f, classes=[1, 2, 3]), "gives classes"),
         (lambda f: edit(f, classes=["a", "a", "b"]), "gives classes"),
@@ -221,7 +224,7 @@ def noise_in_encoder(folder):
         (lambda f: edit(f, classes=None), "lacks"),
         (lambda f: edit(f, classes=["a"]), "do not fit"),
         (lambda f: edit(f, head={"dim": 16}), "keys"),
-        (lambda f: edit(f, head=3), "no whole classifier"),
+        (lambda f: edit(f, head=3), "no complete classifier"),
     ],
 )
 def test_damaged_classifier(run, damage, reason):

@@ -124,9 +124,9 @@ def test_starts_are_spread_evenly():
 
 
 def test_wrong_settings_are_refused():
-    with pytest.raises(ValueError, match="prob is a share.*1.5"):
+    with pytest.raises(ValueError, match="prob must be in.*1.5"):
         span_mask([10], 1.5, 3)
-    with pytest.raises(ValueError, match="at least 1 frame.*0"):
+    with pytest.raises(ValueError, match="at least 1, .*0"):
         span_mask([10], 0.5, 0)
 
 

@@ -312,8 +312,8 @@ def test_any_order_of_ends_comes_to_the_same(make):
 @pytest.mark.parametrize(
     "options, sentence",
     [
-        ({"folds": "01,1"}, "--folds names '1', which is no fold: give all"),
-        ({"folds": ""}, "--folds names '', which is no fold"),
+        ({"folds": "01,1"}, "--folds names '1', which is not a fold: give all"),
+        ({"folds": ""}, "--folds names '', which is not a fold"),
         ({"runs": 0}, "--runs is 0: give at least 1"),
         ({"repeat": "never"}, "--repeat is 'never': give all or finetune"),
         ({"outliers": "drop"}, "--outliers is 'drop': give rerun or keep"),

@@ -67,7 +67,7 @@ def savee(tmp_path_factory, environment):
 def test_no_such_folder(refused, tmp_path):
     folder = tmp_path / "nowhere"
     sentence = refused(manifest=None, data_folder=folder)
-    assert f"{folder}, named by data_folder, is no folder" in sentence
+    assert f"{folder}, named by data_folder, is not a folder" in sentence
 
 
 def test_no_such_folder_in_the_environment(refused, monkeypatch):
@@ -90,7 +90,7 @@ def test_incomplete_copy(refused, savee):
     "content, words",
     [
         (b"", "is empty (0 bytes)"),
-        (b"RIFF and no more", "is no readable audio file"),
+        (b"RIFF and no more", "is not a readable audio file"),
         (None, "lasts 0.0 ms"),
     ],
 )

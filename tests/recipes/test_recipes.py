@@ -237,7 +237,7 @@ def test_killed_run_goes_on(run, environment, models, clips, tmp_path):
     again = run("IEMOCAP", "train_tapt", results=results, **more)
     assert again.code == 0, again.err
     assert "adapted: finished before, kept" in again.out
-    assert "classifier: goes on where it was stopped" in again.out
+    assert "classifier: continues where it was stopped" in again.out
     assert done(folder, "adapted")["resumed"]
     whole = run("IEMOCAP", "train_tapt", results=tmp_path / "whole", **more)
     assert whole.code == 0, whole.err

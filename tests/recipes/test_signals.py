@@ -56,7 +56,7 @@ def test_a_signal_ends_a_training_after_its_update(
 
     again = run("SAVEE", "train_vft", **SETTINGS)
     assert again.code == 0, again.err
-    assert "classifier: goes on where it was stopped" in again.out
+    assert "classifier: continues where it was stopped" in again.out
     whole = run("SAVEE", "train_vft", results=tmp_path / "whole", **SETTINGS)
     assert whole.code == 0, whole.err
     expected = run_folder(tmp_path / "whole", "vft")

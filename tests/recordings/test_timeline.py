@@ -105,7 +105,7 @@ def test_the_picture_names_classes_and_speakers(tmp_path):
 
 def test_a_picture_of_another_kind(tmp_path):
     """The endings that there are, are named."""
-    with pytest.raises(InputError, match=r"a.txt is no name of a picture"):
+    with pytest.raises(InputError, match=r"a.txt is not a picture's name"):
         timeline().draw(tmp_path / "a.txt")
     assert list(tmp_path.iterdir()) == []
 

@@ -38,8 +38,8 @@ def test_the_turns_of_one_file_need_not_bear_its_name(tmp_path):
 @pytest.mark.parametrize(
     "line, sentence",
     [
-        ("SPEAKER call 1 0.5", "line 2, is no turn in RTTM"),
-        ("0.5 2.25 anna", "line 2, is no turn in RTTM"),
+        ("SPEAKER call 1 0.5", "line 2, is not a turn in RTTM"),
+        ("0.5 2.25 anna", "line 2, is not a turn in RTTM"),
         (GOOD.replace("0.50", "x"), "line 2, gives begin as 'x'"),
         (GOOD.replace("2.25", "-1"), "line 2, gives duration as '-1'"),
         (GOOD.replace("2.25", "nan"), "line 2, gives duration as 'nan'"),

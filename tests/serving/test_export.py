@@ -205,11 +205,13 @@ def test_int8_of_several_speeds(make_encoder, tmp_path):
 
 def test_what_is_no_exported_model(run, tmp_path):
     """Missing, damaged, of others, or not one: a sentence each."""
-    with pytest.raises(InputError, match="is no ONNX file: write one by"):
+    with pytest.raises(InputError, match="is not an ONNX file: write one by"):
         onnx_file(tmp_path)
     damaged = tmp_path / "damaged.onnx"
     damaged.write_bytes((run / "model.onnx").read_bytes()[:5000])
-    with pytest.raises(InputError, match="damaged.onnx is no whole ONNX file"):
+    with pytest.raises(
+        InputError, match="damaged.onnx is not a complete ONNX file"
+    ):
         OnnxRecognizer(damaged)
     import silero_vad
 

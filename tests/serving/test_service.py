@@ -277,4 +277,4 @@ def test_the_extra_is_missing(model, monkeypatch, capsys):
 
 def test_a_model_that_is_none(tmp_path, capsys):
     assert cli.main(["serve", str(tmp_path)]) == 2
-    assert "is no run folder" in capsys.readouterr().err
+    assert "is not a run folder" in capsys.readouterr().err

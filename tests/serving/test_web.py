@@ -91,7 +91,7 @@ def test_names_of_models():
 
 def test_the_command_refuses(tmp_path, model, capsys, monkeypatch):
     assert cli.main(["web", str(tmp_path)]) == 2
-    assert "is no run folder" in capsys.readouterr().err
+    assert "is not a run folder" in capsys.readouterr().err
     assert cli.main(["web", str(model), "--max_seconds", "0"]) == 2
     assert "max_seconds is 0" in capsys.readouterr().err
     for name in [n for n in sys.modules if n.startswith("ser_brain.serving")]:

@@ -1,4 +1,4 @@
-"""The encoder of emotion states: wav2vec 1.0 brought to 50 frames a second."""
+"""The encoder of emotion states: wav2vec 1.0 with 50 frames per second."""
 
 import torch
 from torch import nn
@@ -17,17 +17,17 @@ class EmotionStateEncoder(StateEncoder):
     """wav2vec 1.0, a stride-2 convolution and ReLU (Chen and Rudnicky,
     Sec. 3.2).
 
-    The last convolution halves wav2vec 1.0's 100 frames a second to the 50
-    of wav2vec 2.0. The two frame counts still differ: a frame here sees 945
-    samples where wav2vec 2.0 sees 400 (both advance by 320), so that there
-    are one or two frames *fewer* than wav2vec 2.0 gives, never more. Frame i
-    is taken to be wav2vec 2.0's frame i; what is missing at the end has no
+    The last convolution halves wav2vec 1.0's 100 frames per second to the 50
+    of wav2vec 2.0. The two frame counts still differ: a frame here covers 945
+    samples, one of wav2vec 2.0 only 400 (both advance by 320), so that there
+    are one or two frames *fewer* than in wav2vec 2.0, never more. Frame i
+    corresponds to wav2vec 2.0's frame i; the frames missing at the end have no
     state.
 
     Arguments
     ---------
     wav2vec : Wav2Vec
-        Its extractor stays frozen if it was built so, as by default.
+        Its extractor stays frozen if it is frozen, as by default.
     span_mask : callable, optional
         Draws ``(time_mask, feature_mask)`` from ``(lengths, dim)`` for each
         training batch (``ser_brain.nnet.masking.SpanMask``).
@@ -56,26 +56,26 @@ class EmotionStateEncoder(StateEncoder):
 
     @property
     def dim(self):
-        """Features of an output frame."""
+        """Number of features per output frame."""
         return self.wav2vec.dim
 
     @property
     def frame_rate(self):
-        """States a second."""
+        """States per second."""
         hop, _ = self.wav2vec.hop_and_reach()
         return SAMPLE_RATE / (hop * STRIDE)
 
     @property
     def masked_dim(self):
-        """Features of a frame of z, which is masked."""
+        """Number of features per masked frame of z."""
         return self.wav2vec.feature_dim
 
     def masked_lengths(self, samples):
-        """Frames of z, of so many samples."""
+        """Number of frames of z for a number of samples."""
         return self.wav2vec.feature_lengths(samples)
 
     def frame_lengths(self, samples):
-        """Frames that so many samples give: 50 a second, less the edges.
+        """Number of frames of a clip: 50 per second, less the edges.
 
         Arguments
         ---------
@@ -85,15 +85,15 @@ class EmotionStateEncoder(StateEncoder):
         Returns
         -------
         int or torch.Tensor
-            One or two fewer than wav2vec 2.0 gives; 0 for a clip shorter
-            than 59 ms (with the published extractor).
+            One or two fewer than for wav2vec 2.0; 0 for a clip shorter than 59
+            ms (with the published extractor).
         """
         return conv_length(self.wav2vec.frame_lengths(samples), KERNEL, STRIDE)
 
     def forward(
         self, wavs, wav_lens=None, time_mask=None, feature_mask=None, keep=None
     ):
-        """Emotion-state features of waveforms.
+        """Compute the emotion states of waveforms.
 
         Arguments
         ---------
@@ -158,12 +158,12 @@ class EmotionStateEncoder(StateEncoder):
             )
 
     def save_pretrained(self, folder, dtype=torch.float32):
-        """Writes config.json and model.safetensors for ``from_pretrained``.
+        """Write config.json and model.safetensors for ``from_pretrained``.
 
         Arguments
         ---------
         folder : str or Path
-            Made if missing.
+            Created if missing.
         dtype : torch.dtype
             float32, or float16 at half the size.
         """
@@ -172,16 +172,16 @@ class EmotionStateEncoder(StateEncoder):
 
     @classmethod
     def from_pretrained(cls, folder, span_mask=None, freeze_extractor=True):
-        """Reads a folder that ``save_pretrained`` wrote.
+        """Read a folder that ``save_pretrained`` wrote.
 
         Arguments
         ---------
         folder : str or Path
-            Where config.json and model.safetensors are.
+            The folder with config.json and model.safetensors.
         span_mask : callable, optional
-            As in the class.
+            As for the class.
         freeze_extractor : bool
-            As in ``Wav2Vec``.
+            As for ``Wav2Vec``.
 
         Returns
         -------
@@ -192,7 +192,7 @@ class EmotionStateEncoder(StateEncoder):
         OSError
             If there is no such folder.
         ValueError
-            If it holds something else.
+            If it holds anything else.
         """
         config, state = load_folder(folder, FORMAT)
         wav2vec = Wav2Vec.from_options(config.get("options"), freeze_extractor)

@@ -1,4 +1,4 @@
-"""wav2vec 1.0 as fairseq builds it, blind to what a clip is batched with."""
+"""wav2vec 1.0 as fairseq builds it, independent of how clips are batched."""
 
 import contextlib
 import re
@@ -51,15 +51,14 @@ class Wav2Vec(nn.Module):
         ``save_pretrained`` wrote, or options by fairseq's names for a model
         with random weights.
     freeze_extractor : bool
-        Whether the extractor stays as it is: no gradient, always in eval
-        mode.
+        Whether the extractor is frozen: no gradient, always in eval mode.
 
     Raises
     ------
     OSError
         If there is no such file or folder.
     ValueError
-        If it holds something else than a whole wav2vec 1.0.
+        If it holds anything other than a complete wav2vec 1.0.
 
     Example
     -------
@@ -98,14 +97,14 @@ class Wav2Vec(nn.Module):
 
     @classmethod
     def from_options(cls, options, freeze_extractor=True):
-        """Builds a model with random weights (torch's own initialisation).
+        """Build a model with random weights (torch's own initialisation).
 
         Arguments
         ---------
         options : dict
             Options by fairseq's names (see ``Wav2VecOptions``).
         freeze_extractor : bool
-            As in the class.
+            As for the class.
 
         Returns
         -------
@@ -115,16 +114,16 @@ class Wav2Vec(nn.Module):
 
     @property
     def dim(self):
-        """Features of a frame of c."""
+        """Number of features per frame of c."""
         return self.aggregator.dim
 
     @property
     def feature_dim(self):
-        """Features of a frame of z."""
+        """Number of features per frame of z."""
         return self.options.conv_feature_layers[-1][0]
 
     def feature_lengths(self, samples):
-        """Frames of z for so many samples: one per 10 ms, less the edges.
+        """Number of frames of z: one per 10 ms, less the edges.
 
         Arguments
         ---------
@@ -141,8 +140,7 @@ class Wav2Vec(nn.Module):
         return samples
 
     def frame_lengths(self, samples):
-        """Frames of c for so many samples; as many as of z if, as in every
-        published model, the aggregator's strides are 1.
+        """Number of frames of c, that of z in every published model.
 
         Arguments
         ---------
@@ -157,7 +155,7 @@ class Wav2Vec(nn.Module):
         return self.aggregator.frame_lengths(self.feature_lengths(samples))
 
     def hop_and_reach(self):
-        """Samples from frame to frame, and samples that one frame sees."""
+        """Samples from frame to frame, and receptive field in samples."""
         hop, reach = 1, 1
         for _, kernel, stride in self.options.conv_feature_layers:
             reach += (kernel - 1) * hop
@@ -165,7 +163,7 @@ class Wav2Vec(nn.Module):
         return hop, reach
 
     def train(self, mode=True):
-        """Sets training mode; a frozen extractor stays in eval mode."""
+        """Set training mode; a frozen extractor stays in eval mode."""
         super().train(mode)
         if self.freeze_extractor:
             self.extractor.eval()
@@ -195,7 +193,7 @@ class Wav2Vec(nn.Module):
         return self.features_and_lengths(wavs, wav_lens)[0]
 
     def features_and_lengths(self, wavs, wav_lens=None):
-        """z as ``features`` gives it, and its lengths (None: no padding)."""
+        """z as ``features`` returns it, and its lengths (None: no padding)."""
         wavs, samples = self._trim(wavs, wav_lens)
         frozen = torch.no_grad() if self.freeze_extractor else None
         with frozen or contextlib.nullcontext():
@@ -203,7 +201,7 @@ class Wav2Vec(nn.Module):
             return zero_padding(z.transpose(1, 2), lengths), lengths
 
     def _trim(self, wavs, wav_lens):
-        """Cuts what no clip uses; lengths are None if nothing is padded."""
+        """Cut what no clip uses; lengths are None if nothing is padded."""
         samples = None
         if wav_lens is not None:
             samples = (wav_lens.to(wavs.device) * wavs.shape[1]).round().long()
@@ -265,12 +263,12 @@ class Wav2Vec(nn.Module):
         return self.aggregate(*self.features_and_lengths(wavs, wav_lens))
 
     def save_pretrained(self, folder, dtype=torch.float32):
-        """Writes config.json and model.safetensors, which the class reads.
+        """Write config.json and model.safetensors, which the class reads.
 
         Arguments
         ---------
         folder : str or Path
-            Made if missing.
+            Created if missing.
         dtype : torch.dtype
             float32, or float16 at half the size.
         """

@@ -1,11 +1,11 @@
-"""wav2vec 1.0 as an encoder that a head sits on."""
+"""wav2vec 1.0 as an encoder below a head."""
 
 from ser_brain.lobes.frame_encoder import FrameEncoder
 from ser_brain.lobes.wav2vec.encoder import Wav2Vec
 
 
 class Wav2VecFrames(FrameEncoder):
-    """The output of wav2vec 1.0's aggregator, 100 frames a second.
+    """The output of wav2vec 1.0's aggregator, 100 frames per second.
 
     There are no masks and there is no layer drop; nothing can be kept, as its
     group norms run over all of the time that they are given.
@@ -16,7 +16,7 @@ class Wav2VecFrames(FrameEncoder):
         As ``Wav2Vec`` takes it: fairseq's ``wav2vec_large.pt``, a folder of
         ours, or options for random weights.
     freeze_extractor : bool
-        Whether the extractor stays as it is; the aggregator learns.
+        Whether the extractor is frozen; the aggregator is trained.
 
     Example
     -------
@@ -42,7 +42,7 @@ class Wav2VecFrames(FrameEncoder):
 
     @property
     def shortest(self):
-        """Samples that one frame sees."""
+        """Receptive field of one frame in samples."""
         return self.wav2vec.hop_and_reach()[1]
 
     def frame_lengths(self, samples):

@@ -1,7 +1,7 @@
-"""The parts of wav2vec 1.0, each blind to padding.
+"""The layers of wav2vec 1.0, all of which ignore padding.
 
 Tensors are (batch, channels, frames). ``lengths`` counts each clip's valid
-frames; None says that nothing is padded, and takes torch's plain path.
+frames; None means that nothing is padded, and takes torch's plain path.
 """
 
 import math
@@ -38,7 +38,7 @@ class NormedConv(nn.Module):
     layer : tuple of int
         (channels, kernel, stride).
     options : Wav2VecOptions
-        For activation and affinity.
+        For the activation and the affine group norm.
     bias : bool
         Whether the convolution has a bias.
     dropout : float
@@ -56,7 +56,7 @@ class NormedConv(nn.Module):
         self.activation = ACTIVATIONS[options.activation]()
 
     def forward(self, x, lengths):
-        """Maps x, of n output frames, of which `lengths` are valid."""
+        """Map x; `lengths` counts the valid output frames."""
         x = self.dropout(self.conv(x))
         norm = self.norm
         x = masked_group_norm(x, lengths, norm.weight, norm.bias, norm.eps)
@@ -64,7 +64,7 @@ class NormedConv(nn.Module):
 
 
 class Extractor(nn.Module):
-    """Waveform to z: 100 frames a second (Schneider et al., 2019, Sec. 2.1).
+    """Waveform to z: 100 frames per second (Schneider et al., 2019, Sec. 2.1).
 
     Arguments
     ---------
@@ -91,7 +91,7 @@ class Extractor(nn.Module):
             n_in = layer[0]
 
     def forward(self, wavs, samples):
-        """Maps (batch, samples) to z (batch, dim, frames), and its lengths."""
+        """Map (batch, samples) to z (batch, dim, frames) and its lengths."""
         x, lengths = wavs[:, None], samples
         for layer in self.layers:
             residual, old_lengths = x, lengths
@@ -108,10 +108,10 @@ class Extractor(nn.Module):
 
 
 def thin(x, lengths, n_frames, new_lengths):
-    """Takes every n-th frame, so that x has as many as after a convolution.
+    """Take every n-th frame, so that x has as many as after a convolution.
 
-    fairseq's n is the quotient of the two frame counts, which is not quite
-    the stride in a short clip; here each clip has its own.
+    fairseq's n is the ratio of the two frame counts, which is not quite the
+    stride in a short clip; here n is computed per clip.
 
     Example
     -------
@@ -162,7 +162,7 @@ class ConvAggregator(nn.Module):
         self.dim = n_in
 
     def frame_lengths(self, frames):
-        """Frames of c for so many of z."""
+        """Number of frames of c for a number of frames of z."""
         for layer in self.layers:
             frames = (frames - 1) // layer.stride + 1
         return frames
@@ -182,13 +182,13 @@ class ConvAggregator(nn.Module):
 
 
 class GRUAggregator(nn.Module):
-    """z to c with one GRU cell a frame.
+    """z to c with one GRU cell per frame.
 
     fairseq hands (batch, frames, dim) to a GRU that takes time first: it
     steps over the *batch*, and each frame is a sequence of its own. For one
-    clip alone that is a single step from the zero state. This is what is
-    computed here for every clip, so that a checkpoint gives what fairseq
-    gives for the clip alone, whatever it is batched with.
+    clip alone that is a single step from the zero state. This is computed here
+    for every clip, so that a clip's output is that of fairseq for the clip
+    alone, whatever it is batched with.
 
     Arguments
     ---------
@@ -202,7 +202,7 @@ class GRUAggregator(nn.Module):
         self.gru = nn.GRU(options.conv_feature_layers[-1][0], self.dim)
 
     def frame_lengths(self, frames):
-        """Frames of c for so many of z: as many."""
+        """Number of frames of c: the same as of z."""
         return frames
 
     def forward(self, x, lengths):
@@ -214,7 +214,7 @@ class GRUAggregator(nn.Module):
 
 
 def zero_padding(x, lengths):
-    """Sets the frames of x (batch, frames, dim) beyond each clip to 0."""
+    """Set the frames of x (batch, frames, dim) beyond each clip to 0."""
     if lengths is None:
         return x
     valid = valid_frames(lengths, x.shape[1])

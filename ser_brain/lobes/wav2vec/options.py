@@ -9,12 +9,12 @@ REQUIRED = ("conv_feature_layers", "skip_connections_agg", "log_compression")
 
 @dataclass(frozen=True)
 class Wav2VecOptions:
-    """What decides the shape and the arithmetic of a wav2vec 1.0.
+    """Options that define the architecture of a wav2vec 1.0 model.
 
-    fairseq's own defaults of ``skip_connections_agg`` and
-    ``log_compression`` changed between its releases, so that these, like the
-    layers, have none here: the checkpoint must say them. The other defaults
-    are what every release means when an option is absent.
+    fairseq's own defaults of ``skip_connections_agg`` and ``log_compression``
+    changed between its releases, so that these, like the layers, have no
+    default here: the checkpoint must give them. The other defaults are what
+    every release assumes when an option is absent.
 
     Arguments
     ---------
@@ -75,13 +75,13 @@ class Wav2VecOptions:
 
     @classmethod
     def read(cls, options):
-        """Picks and checks the architecture among a checkpoint's options.
+        """Select and check the architecture options of a checkpoint.
 
         Arguments
         ---------
         options : dict
-            Options by fairseq's names; those that do not touch the
-            architecture are left aside.
+            Options by fairseq's names; those that do not concern the
+            architecture are ignored.
 
         Returns
         -------
@@ -94,8 +94,8 @@ class Wav2VecOptions:
         """
         if not isinstance(options, dict):
             raise ValueError(
-                "the wav2vec options are no mapping of names to values: save "
-                "the model again."
+                "the wav2vec options are not a mapping of names to values: "
+                "save the model again."
             )
         missing = [name for name in REQUIRED if options.get(name) is None]
         if missing:
@@ -162,5 +162,5 @@ class Wav2VecOptions:
             )
 
     def to_dict(self):
-        """The options as a dict that JSON can hold and ``read`` reads."""
+        """Return the options as a JSON-compatible dict for ``read``."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""wav2vec 1.0's own objective, to pretrain a model from nothing."""
+"""wav2vec 1.0's own objective, to pretrain a model from scratch."""
 
 import math
 
@@ -12,19 +12,19 @@ from ser_brain.lobes.wav2vec.encoder import Wav2Vec
 class Wav2VecPretraining(nn.Module):
     """Contrastive predictive coding as Schneider et al. (2019, Sec. 2.2).
 
-    From c at frame t, a step's own affine map predicts z some frames ahead;
-    a logistic classifier tells the true z from others of the same clip. As
-    in fairseq the first step skips the frames whose samples overlap those of
-    frame t: predicting them would only be copying.
+    From c at frame t, one affine map per step predicts z some frames ahead; a
+    logistic classifier distinguishes the true z from others of the same clip.
+    As in fairseq the first step skips the frames whose samples overlap those
+    of frame t: predicting them would only be copying.
 
     Arguments
     ---------
     source : str, Path or dict
-        What ``Wav2Vec`` takes; all of it is trained.
+        As for ``Wav2Vec``; the whole model is trained.
     prediction_steps : int
-        Steps ahead.
+        Number of steps ahead.
     num_negatives : int
-        Distractors of each frame.
+        Number of distractors per frame.
 
     Example
     -------
@@ -53,7 +53,7 @@ class Wav2VecPretraining(nn.Module):
         )
 
     def forward(self, wavs, wav_lens=None, generator=None):
-        """Loss of a batch.
+        """Compute the loss of a batch.
 
         Arguments
         ---------
@@ -68,8 +68,8 @@ class Wav2VecPretraining(nn.Module):
         -------
         loss : torch.Tensor
             Mean binary cross-entropy over steps, frames and candidates,
-            scalar. Whoever sees nothing reaches 0.30 at best, the entropy
-            of one in eleven.
+            scalar. A model that ignores its input reaches 0.30 at best, the
+            entropy of one in eleven.
         details : dict
             How often the true frame beats all its negatives:
             ``accuracy_first_step``, and ``accuracy``, the mean over steps

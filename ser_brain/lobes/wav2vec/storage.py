@@ -1,4 +1,4 @@
-"""A model's own folder: config.json and model.safetensors, no pickle."""
+"""Model folders: config.json and model.safetensors, no pickle."""
 
 import json
 import os
@@ -10,16 +10,16 @@ from safetensors.torch import load_file, save_file
 
 
 def save_folder(folder, config, module, dtype=torch.float32):
-    """Writes a module's weights and its configuration.
+    """Write a module's weights and its configuration.
 
     Arguments
     ---------
     folder : str or Path
-        Made if missing.
+        Created if missing.
     config : dict
-        What JSON can hold; its "format" names the kind of model.
+        JSON-compatible; its "format" names the kind of model.
     module : torch.nn.Module
-        Whose state is written.
+        The module whose state is written.
     dtype : torch.dtype
         float32, or float16 at half the size.
 
@@ -44,7 +44,7 @@ def save_folder(folder, config, module, dtype=torch.float32):
 
 
 def _replace(path, write):
-    """Has `write` fill a file beside `path`, and only then puts it there."""
+    """Let `write` fill a temporary file, then move it to `path`."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         write(partial)
@@ -54,12 +54,12 @@ def _replace(path, write):
 
 
 def load_folder(folder, expected):
-    """Reads what ``save_folder`` wrote.
+    """Read a folder that ``save_folder`` wrote.
 
     Arguments
     ---------
     folder : str or Path
-        Where config.json and model.safetensors are.
+        The folder with config.json and model.safetensors.
     expected : str
         The "format" that the configuration must name.
 
@@ -110,12 +110,12 @@ def load_folder(folder, expected):
 
 
 def load_state(module, state, source):
-    """Gives a module its weights, all of them and no others.
+    """Load a module's weights, all of them and no others.
 
     Raises
     ------
     ValueError
-        If names or shapes differ; it names ``source``.
+        If names or shapes differ; the message names ``source``.
     """
     try:
         module.load_state_dict(state)

@@ -1,10 +1,10 @@
-"""The diversity of wav2vec 2.0's codebook, of a batch and of its parts."""
+"""Diversity of wav2vec 2.0's codebook, in a batch and in its parts."""
 
 import torch
 
 
 def perplexity(usage):
-    """Perplexity of the codebook's mean use, summed over groups.
+    """Perplexity of the mean codebook use, summed over groups.
 
     Arguments
     ---------
@@ -21,11 +21,11 @@ def perplexity(usage):
 
 
 def diversity_shares(usage):
-    """How the diversity of a batch is shared among its clips.
+    """Compute how the diversity of a batch is shared among its clips.
 
-    Its gradient needs the mean over the whole batch, and nothing else of the
+    The gradient of a clip needs only the mean over the whole batch from the
     other clips: with s, the slope of the perplexity at that mean, a frame's
-    share is a constant less the product of s and the frame's own usage.
+    share is a constant minus the product of s and the frame's own usage.
 
     Arguments
     ---------
@@ -61,16 +61,16 @@ def diversity_shares(usage):
 
 
 def shared_diversity(usage, counts, slopes, rest):
-    """The diversity of some clips, as a part of their batch.
+    """Diversity of some clips as a part of their batch.
 
     Arguments
     ---------
     usage : torch.Tensor
-        Of the masked frames, shape (masked, groups, entries).
+        Codebook use of the masked frames, shape (masked, groups, entries).
     counts : list of int
         Masked frames of each clip.
     slopes, rest : torch.Tensor
-        As ``diversity_shares`` gives them, one row a clip.
+        As ``diversity_shares`` returns them, one row per clip.
 
     Returns
     -------

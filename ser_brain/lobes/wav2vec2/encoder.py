@@ -1,4 +1,4 @@
-"""wav2vec 2.0 of every size: base, large, XLSR-53 and XLS-R."""
+"""wav2vec 2.0 of any size: base, large, XLSR-53 and XLS-R."""
 
 from transformers import Wav2Vec2ForPreTraining, Wav2Vec2Model
 
@@ -7,7 +7,7 @@ from ser_brain.lobes.wav2vec2.family import Wav2Vec2Family
 
 
 class Wav2Vec2(Wav2Vec2Family):
-    """wav2vec 2.0 as an encoder of waveforms (Chen and Rudnicky).
+    """Encoder of waveforms: wav2vec 2.0 (Chen and Rudnicky).
 
     Base models have group norm in the CNN's first layer; large ones and XLS-R
     (Babu et al. 2021) have layer norm in every one, and before attention.
@@ -18,15 +18,15 @@ class Wav2Vec2(Wav2Vec2Family):
         Folder in transformers' format, a hub name
         (``facebook/wav2vec2-base``), or transformers' model itself.
     freeze_front_end : bool
-        Whether the CNN, the feature projection and the mask embedding stay
-        as they are. The projection keeps its dropout in training, as in the
+        Whether the CNN, the feature projection and the mask embedding are
+        frozen. The projection keeps its dropout in training, as in the
         released code.
     span_mask : callable, optional
         Draws ``(time_mask, feature_mask)`` from ``(lengths, dim)`` for each
         training batch (``ser_brain.nnet.masking.SpanMask``). Masked frames
         become the model's learned mask embedding, masked features 0.
     quick_dropout : bool
-        Whether dropout on a CPU is drawn from 16 random bits an element,
+        Whether dropout on a CPU is drawn from 16 random bits per element,
         which is faster (``ser_brain.nnet.dropout``); else torch's own.
 
     Example
@@ -46,7 +46,7 @@ class Wav2Vec2(Wav2Vec2Family):
 
 
 def load_for_pretraining(source):
-    """wav2vec 2.0 with its quantizer, in fp32, from a folder or the hub.
+    """Load wav2vec 2.0 with its quantizer, in fp32, from a folder or the hub.
 
     Arguments
     ---------
@@ -59,7 +59,7 @@ def load_for_pretraining(source):
         If the folder holds another kind of model, or weights that are
         damaged or lack a part of this one.
     OSError
-        If the source is no folder and the hub does not give it.
+        If the source is not a folder and cannot be had from the hub.
     """
     return pretrained.load_model(
         Wav2Vec2ForPreTraining,

@@ -1,9 +1,9 @@
-"""What wav2vec 2.0 and its relatives have in common.
+"""Common base of wav2vec 2.0 and related encoders.
 
 All of them are transformers' own models: a CNN over the waveform, a
-projection, a positional convolution and transformer layers. What is added:
-the group norm of the first layer, the positional convolution and the attention
-see a clip's own frames only.
+projection, a positional convolution and transformer layers. In addition, the
+group norm of the first layer, the positional convolution and the attention are
+restricted to a clip's own frames.
 """
 
 import math
@@ -17,9 +17,10 @@ from ser_brain.nnet.norm import masked_group_norm
 
 
 def normalize_clips(wavs, samples, eps=1e-7):
-    """Zero mean and unit variance over each clip's own samples.
+    """Normalise each clip to zero mean and unit variance.
 
-    Models with layer norm in their CNN were trained so; padding stays zero.
+    Models with layer norm in their CNN were trained this way; padding stays
+    zero.
 
     Example
     -------
@@ -29,7 +30,7 @@ def normalize_clips(wavs, samples, eps=1e-7):
     tensor([[-1.,  1.,  0.]])
     """
     valid = valid_frames(samples, wavs.shape[1])
-    # Padding may hold anything, NaN too: drop it before any arithmetic.
+    # Padding may hold anything, even NaN: drop it before any arithmetic.
     wavs = wavs.masked_fill(~valid, 0)
     mean = wavs.sum(1, keepdim=True) / samples[:, None]
     centred = (wavs - mean).masked_fill(~valid, 0)
@@ -38,9 +39,9 @@ def normalize_clips(wavs, samples, eps=1e-7):
 
 
 class Wav2Vec2Family(Encoder):
-    """Base class of wav2vec 2.0 and the encoders that share its shape.
+    """Base class of wav2vec 2.0 and encoders with the same architecture.
 
-    A sub-class names transformers' model and overrides what differs.
+    A subclass names transformers' model and overrides what differs.
 
     Arguments
     ---------
@@ -48,15 +49,15 @@ class Wav2Vec2Family(Encoder):
         Folder in transformers' format, a hub name, or transformers' model
         itself.
     freeze_front_end : bool
-        Whether the CNN, the feature projection and the mask embedding stay
-        as they are. The projection keeps its dropout in training, as in the
+        Whether the CNN, the feature projection and the mask embedding are
+        frozen. The projection keeps its dropout in training, as in the
         released code.
     span_mask : callable, optional
         Draws ``(time_mask, feature_mask)`` from ``(lengths, dim)`` for each
         training batch (``ser_brain.nnet.masking.SpanMask``). Masked frames
         become the model's learned mask embedding, masked features 0.
     quick_dropout : bool
-        Whether dropout on a CPU is drawn from 16 random bits an element,
+        Whether dropout on a CPU is drawn from 16 random bits per element,
         which is faster (``ser_brain.nnet.dropout``); else torch's own.
 
     Attributes
@@ -98,7 +99,7 @@ class Wav2Vec2Family(Encoder):
 
     @classmethod
     def load(cls, source):
-        """transformers' model in fp32, from a folder or the hub.
+        """Load transformers' model in fp32, from a folder or the hub.
 
         Arguments
         ---------
@@ -111,15 +112,15 @@ class Wav2Vec2Family(Encoder):
             If the folder holds another kind of model, or weights that are
             damaged or lack a part of this one.
         OSError
-            If the source is no folder and the hub does not give it.
+            If the source is not a folder and cannot be had from the hub.
         """
         return load_model(
             cls.model_class,
             source,
             cls.model_class.config_class.model_type,
             needed=f"a {cls.name} checkpoint in transformers' format",
-            # Checkpoints that were fine-tuned without masks lack it: that is
-            # fine.
+            # Checkpoints that were fine-tuned without masks lack it, which is
+            # valid.
             optional=("masked_spec_embed",),
         )
 
@@ -140,7 +141,7 @@ class Wav2Vec2Family(Encoder):
 
     @property
     def cacheable_dim(self):
-        """Features of a frame of ``cacheable_features``."""
+        """Number of features per frame of ``cacheable_features``."""
         return self.config.conv_dim[-1]
 
     @property
@@ -150,7 +151,7 @@ class Wav2Vec2Family(Encoder):
 
     @property
     def layer_drop(self):
-        """Probability that training leaves out a layer."""
+        """Probability that a layer is left out in training."""
         return self.config.layerdrop
 
     @property
@@ -160,7 +161,7 @@ class Wav2Vec2Family(Encoder):
         Raises
         ------
         ValueError
-            If the model has none, because its config.json switches masks off.
+            If the model has none, because its config.json disables masks.
         """
         if not hasattr(self.model, "masked_spec_embed"):
             raise ValueError(
@@ -181,7 +182,7 @@ class Wav2Vec2Family(Encoder):
         return self.model.feature_extractor, self.feature_norm
 
     def frame_lengths(self, samples):
-        """Frames that so many samples give: 50 a second, less the edges.
+        """Number of frames of a clip: 50 per second, less the edges.
 
         Arguments
         ---------
@@ -201,7 +202,7 @@ class Wav2Vec2Family(Encoder):
         return samples
 
     def conv_features(self, wavs, wav_lens):
-        """CNN features, shape (batch, frames, conv_dim), and their lengths.
+        """Compute CNN features (batch, frames, conv_dim) and their lengths.
 
         Raises
         ------
@@ -222,7 +223,7 @@ class Wav2Vec2Family(Encoder):
         return x.transpose(1, 2), lengths
 
     def _group_norm_layer(self, layer, x, samples):
-        """The first layer of base models, its statistics over valid frames."""
+        """First layer of base models, with statistics over valid frames."""
         norm = layer.layer_norm
         kernel, stride = layer.conv.kernel_size[0], layer.conv.stride[0]
         lengths = (samples - kernel) // stride + 1
@@ -237,9 +238,9 @@ class Wav2Vec2Family(Encoder):
         return layer.activation(x)
 
     def cacheable_features(self, wavs, wav_lens):
-        """CNN and the layer norm after it: what can be kept of a clip.
+        """CNN and the layer norm after it: what can be cached per clip.
 
-        A frozen front-end gives the same every time. Arguments are those of
+        A frozen front-end returns the same every time. Arguments are those of
         ``front_end``.
 
         Returns
@@ -253,7 +254,7 @@ class Wav2Vec2Family(Encoder):
             return self.feature_norm(features), lengths
 
     def project(self, features):
-        """Projection of ``cacheable_features``, dropout included."""
+        """Projection of ``cacheable_features``, including dropout."""
         projection = self.model.feature_projection
         with self.front_end_grad():
             features = features.to(projection.projection.weight.dtype)
@@ -268,7 +269,7 @@ class Wav2Vec2Family(Encoder):
         return self.model.encoder.pos_conv_embed(features)
 
     def embed(self, features, padding=None):
-        """Adds the positional convolution, then norm and dropout."""
+        """Add the positional convolution, then apply norm and dropout."""
         encoder = self.model.encoder
         x = features + self.positions(features, padding)
         if not self.stable_layer_norm:
@@ -283,7 +284,7 @@ class Wav2Vec2Family(Encoder):
 
 
 def silence(channels, padding):
-    """Zero at padded frames, between two convolutions over time.
+    """Set padded frames to zero, between two convolutions over time.
 
     Arguments
     ---------

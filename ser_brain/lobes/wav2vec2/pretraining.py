@@ -1,4 +1,4 @@
-"""wav2vec 2.0's own pretraining objective, with padding out of play.
+"""wav2vec 2.0's own pretraining objective, independent of padding.
 
 SpeechBrain's and transformers' examples draw masks and negatives over the
 whole padded batch; here both come from the valid frames of the same clip.
@@ -18,23 +18,23 @@ from ser_brain.nnet.masking import span_mask
 
 
 def draw_negatives(time_mask, num_negatives, generator=None):
-    """Draws distractors among the other masked frames of the same clip.
+    """Draw distractors among the other masked frames of the same clip.
 
     Arguments
     ---------
     time_mask : torch.Tensor
         Bool, shape (batch, frames), True at masked, valid frames.
     num_negatives : int
-        Distractors for each masked frame.
-    generator : torch.Generator, optional
+        Number of distractors per masked frame. generator : torch.Generator,
+    optional
         CPU generator.
 
     Returns
     -------
     torch.Tensor
         Positions among the clip's masked frames, int64, shape
-        (batch, most masked frames of a clip, num_negatives). Never the
-        frame itself, except where a clip has but one masked frame.
+        (batch, most masked frames of a clip, num_negatives). Never the frame
+        itself, unless a clip has only one masked frame.
 
     Example
     -------
@@ -56,7 +56,7 @@ def draw_negatives(time_mask, num_negatives, generator=None):
 class Wav2Vec2Pretraining(nn.Module):
     """Contrastive pretraining for TAPT (Baevski et al. 2020, Eq. 2–4).
 
-    The loss is transformers' own to the last digit: the sum over masked
+    The loss equals transformers' own to the last digit: the sum over masked
     frames of the contrastive cross-entropy, plus the codebook diversity times
     ``diversity_weight`` times the number of masked frames. Divide by
     ``details["masked_frames"]`` for the mean.
@@ -64,7 +64,7 @@ class Wav2Vec2Pretraining(nn.Module):
     Arguments
     ---------
     source : str, Path or Wav2Vec2ForPreTraining
-        Folder or hub name of a pretrained wav2vec 2.0, quantizer included, or
+        Folder or hub name of a pretrained wav2vec 2.0 with its quantizer, or
         transformers' model itself.
     mask_prob : float
         Share of frames in masked spans, before overlaps.
@@ -73,12 +73,12 @@ class Wav2Vec2Pretraining(nn.Module):
     num_negatives : int
         Distractors for each masked frame.
     min_masks : int
-        Least number of spans in a clip.
+        Minimum number of spans per clip.
     diversity_weight : float
         Weight of the codebook's diversity.
     padding_mask : bool
-        Whether the transformer sees a clip's own frames only. The released
-        code of the paper lets it see the padding.
+        Whether the transformer sees only a clip's own frames. In the released
+        code of the paper it sees the padding.
     quick_dropout : bool
         As for ``Wav2Vec2``.
 
@@ -119,15 +119,15 @@ class Wav2Vec2Pretraining(nn.Module):
         self.padding_mask = padding_mask
 
     def frame_lengths(self, samples):
-        """Frames that so many samples give (see ``Wav2Vec2``)."""
+        """Number of frames for a number of samples (see ``Wav2Vec2``)."""
         return self.encoder.frame_lengths(samples)
 
     def draw_mask(self, lengths, generator=None):
-        """Draws the masked frames, bool, shape (batch, max(lengths))."""
+        """Draw the masked frames, bool, shape (batch, max(lengths))."""
         return span_mask(lengths, *self.mask_settings, generator=generator)
 
     def set_temperature(self, step, start=2.0, end=0.5, decay=0.999995):
-        """Gumbel temperature of an update (Baevski et al. 2020, Sec. 4.2).
+        """Set the Gumbel temperature (Baevski et al. 2020, Sec. 4.2).
 
         Arguments
         ---------
@@ -139,21 +139,20 @@ class Wav2Vec2Pretraining(nn.Module):
         self.model.quantizer.temperature = max(start * decay**step, end)
 
     def draw_noise(self, counts, seeds):
-        """Draws the quantizer's Gumbel noise, clip by clip.
+        """Draw the quantizer's Gumbel noise, clip by clip.
 
         Arguments
         ---------
         counts : list of int
             Masked frames of each clip.
         seeds : list of int
-            A seed for each clip, so that its noise does not depend on the
-            clips beside it.
+            One seed per clip, so that its noise does not depend on the other
+            clips.
 
         Returns
         -------
         torch.Tensor
-            Shape (masked, groups, entries), on the model's device, which
-            draws it.
+            Shape (masked, groups, entries), drawn on the model's device.
         """
         quantizer = self.model.quantizer
         weights = quantizer.weight_proj.weight
@@ -165,7 +164,7 @@ class Wav2Vec2Pretraining(nn.Module):
         return -noise.log()
 
     def code_logits(self, features):
-        """Logits of the codes of each frame, (frames, groups, entries)."""
+        """Compute logits of each frame's codes, (frames, groups, entries)."""
         quantizer = self.model.quantizer
         logits = quantizer.weight_proj(self.model.dropout_features(features))
         shape = (-1, quantizer.num_groups, quantizer.num_vars)
@@ -173,7 +172,7 @@ class Wav2Vec2Pretraining(nn.Module):
 
     @torch.no_grad()
     def usage(self, wavs, wav_lens, time_mask):
-        """How the masked frames use the codebook, without gradients.
+        """Compute the codebook use of masked frames, without gradients.
 
         Arguments
         ---------
@@ -192,7 +191,7 @@ class Wav2Vec2Pretraining(nn.Module):
         return self.code_logits(normed)[time_mask.flatten()].softmax(-1)
 
     def quantize(self, features, time_mask, noise=None):
-        """Quantizes the masked frames.
+        """Quantize the masked frames.
 
         Arguments
         ---------
@@ -201,9 +200,9 @@ class Wav2Vec2Pretraining(nn.Module):
         time_mask : torch.Tensor
             Bool, shape (batch, frames).
         noise : torch.Tensor, optional
-            Gumbel noise of the masked frames, as ``draw_noise`` gives it;
-            drawn from torch's default generator if not given. Training alone
-            needs it.
+            Gumbel noise of the masked frames, as returned by ``draw_noise``;
+            drawn from torch's default generator if not given. Needed only in
+            training.
 
         Returns
         -------
@@ -217,13 +216,13 @@ class Wav2Vec2Pretraining(nn.Module):
         logits = self.code_logits(features)
         mask = time_mask.flatten()
         if self.training and noise is None:
-            # For every frame, as transformers draws it.
+            # For every frame, as in transformers.
             noise = -torch.empty_like(logits).exponential_().log()[mask]
         logits = logits[mask]
         if self.training:
             soft = ((logits + noise) / quantizer.temperature).softmax(-1)
             hard = F.one_hot(soft.argmax(-1), entries).to(soft.dtype)
-            # The gradient is that of the soft choice.
+            # The gradient is that of the soft assignment.
             choice = hard - soft.detach() + soft
             usage = logits.softmax(-1)
         else:
@@ -234,10 +233,10 @@ class Wav2Vec2Pretraining(nn.Module):
         return self.model.project_q(vectors), choice.argmax(-1), usage
 
     def contrast(self, predictions, targets, codes, counts, negatives):
-        """Logits of the true target and of its distractors.
+        """Compute the logits of the true target and its distractors.
 
-        Cosine similarities are computed clip by clip between all masked
-        frames at once, then picked: the distractors are never copied out.
+        Cosine similarities are computed clip by clip between all masked frames
+        at once and then selected, so that distractors are never copied.
 
         Arguments
         ---------
@@ -279,7 +278,7 @@ class Wav2Vec2Pretraining(nn.Module):
         return torch.cat(logits)
 
     def states(self, wavs, wav_lens, time_mask, keep=None):
-        """Encodes waveforms with masked frames.
+        """Encode waveforms with masked frames.
 
         Arguments
         ---------
@@ -305,12 +304,12 @@ class Wav2Vec2Pretraining(nn.Module):
     def loss(
         self, states, features, time_mask, negatives, noise=None, shares=None
     ):
-        """The loss of encoded waveforms.
+        """Compute the loss of encoded waveforms.
 
         Arguments
         ---------
         states, features : torch.Tensor
-            What ``states`` answers.
+            As returned by ``states``.
         time_mask, negatives, noise, shares
             As in ``forward``.
 
@@ -357,7 +356,7 @@ class Wav2Vec2Pretraining(nn.Module):
         noise=None,
         shares=None,
     ):
-        """Computes the loss.
+        """Compute the loss.
 
         Arguments
         ---------
@@ -375,10 +374,10 @@ class Wav2Vec2Pretraining(nn.Module):
             The quantizer's Gumbel noise, as ``draw_noise`` gives it; drawn
             if not given.
         shares : tuple of torch.Tensor, optional
-            For a part of a larger batch: what of the batch's diversity is
-            each clip's, as ``diversity_shares`` gives it, shapes (batch,
-            groups, entries) and (batch,). Else the diversity is that of
-            these clips alone.
+            For a part of a larger batch: each clip's share of the batch's
+            diversity, as returned by ``diversity_shares``, shapes (batch,
+            groups, entries) and (batch,). If not given, the diversity is that
+            of these clips alone.
 
         Returns
         -------
@@ -396,5 +395,5 @@ class Wav2Vec2Pretraining(nn.Module):
         return self.loss(states, features, time_mask, negatives, noise, shares)
 
     def save_pretrained(self, folder):
-        """Writes a folder that transformers, this and ``Wav2Vec2`` read."""
+        """Write a folder for transformers, this class and ``Wav2Vec2``."""
         self.model.save_pretrained(Path(folder))

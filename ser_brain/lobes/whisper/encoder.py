@@ -1,7 +1,7 @@
-"""Whisper's encoder over clips as long as they are.
+"""Whisper's encoder on clips of any length, without padding to 30 s.
 
-Whisper was trained on clips padded to 30 s. Here it runs over the clip
-alone, which costs what the clip lasts, and attention never sees padding.
+Whisper was trained on clips padded to 30 s. Here it runs on the clip alone, so
+that its cost follows the clip's length and attention never sees padding.
 """
 
 from pathlib import Path
@@ -16,21 +16,22 @@ from ser_brain.lobes.pretrained import load_model
 from ser_brain.lobes.whisper.log_mel import HOP, WINDOW, LogMel
 from ser_brain.nnet.lengths import sample_counts, valid_frames
 
-# In a folder that holds a whole Whisper, the encoder's weights lie below it.
+# Prefix of the encoder's weights in a folder with a complete Whisper.
 PREFIX = r"^(model\.)?encoder\."
 
 
 def window_edges(frames, longest):
-    """Where the windows of a clip begin and end.
+    """Frames at which the windows of a clip begin and end.
 
-    The fewest windows, of lengths that differ by one frame at most.
+    There are as few windows as possible; their lengths differ by at most one
+    frame.
 
     Arguments
     ---------
     frames : int
         Frames of the clip.
     longest : int
-        Most frames in a window.
+        Maximum number of frames per window.
 
     Returns
     -------
@@ -50,27 +51,27 @@ class Whisper(Encoder):
     """The encoder of Whisper, of any size (Radford et al. 2022).
 
     The front-end is the log-mel spectrogram and the two convolutions, the
-    transformer everything after them. A clip that has more frames than the
+    transformer is everything after them. A clip that has more frames than the
     model has positions (1500, 30 s) goes through the front-end as a whole and
-    through the transformer in the fewest windows of equal length.
+    through the transformer in as few windows of equal length as possible.
 
     Arguments
     ---------
     source : str, Path or WhisperEncoder
         Folder in transformers' format or hub name (``openai/whisper-tiny``)
-        of the encoder or of a whole Whisper, or transformers' encoder
+        of the encoder or of a complete Whisper, or transformers' encoder
         itself.
     freeze_front_end : bool
-        Whether the two convolutions stay as they are.
+        Whether the two convolutions are frozen.
     span_mask : callable, optional
         Draws ``(time_mask, feature_mask)`` from ``(lengths, dim)`` for each
         training batch (``ser_brain.nnet.masking.SpanMask``). Whisper has no
         mask embedding: a masked frame becomes 0 before positions are added,
         masked features become 0, too.
     quick_dropout : bool
-        Whether attention's dropout on a CPU is drawn from 16 random bits an
+        Whether attention's dropout on a CPU is drawn from 16 random bits per
         element, which is faster (``ser_brain.nnet.dropout``); else torch's
-        own, as all other dropout here.
+        own, as for all other dropout here.
 
     Example
     -------
@@ -109,7 +110,7 @@ class Whisper(Encoder):
 
     @property
     def cacheable_dim(self):
-        """Features of a frame of ``cacheable_features``."""
+        """Number of features per frame of ``cacheable_features``."""
         return self.config.d_model
 
     @property
@@ -119,7 +120,7 @@ class Whisper(Encoder):
 
     @property
     def layer_drop(self):
-        """Probability that training leaves out a layer."""
+        """Probability that a layer is left out in training."""
         return self.config.encoder_layerdrop
 
     @property
@@ -132,7 +133,7 @@ class Whisper(Encoder):
         return self.model.conv1, self.model.conv2
 
     def frame_lengths(self, samples):
-        """Frames that so many samples give: 50 a second.
+        """Number of frames for a number of samples: 50 per second.
 
         Arguments
         ---------
@@ -148,9 +149,9 @@ class Whisper(Encoder):
         return (samples // HOP + 1) // 2 * (samples >= WINDOW)
 
     def cacheable_features(self, wavs, wav_lens):
-        """Log-mel spectrogram and convolutions: what can be kept of a clip.
+        """Log-mel spectrogram and convolutions: what can be cached per clip.
 
-        A frozen front-end gives the same every time. Arguments are those of
+        A frozen front-end returns the same every time. Arguments are those of
         ``front_end``.
 
         Returns
@@ -174,11 +175,11 @@ class Whisper(Encoder):
             return x.transpose(1, 2), lengths
 
     def project(self, features):
-        """Cacheable features in the model's precision: nothing follows."""
+        """Cacheable features in the model's precision, without projection."""
         return features.to(self.model.layer_norm.weight.dtype)
 
     def embed(self, features, padding=None):
-        """Adds the positions, counted from the start of the clip or window."""
+        """Add the positions, counted from the start of the clip or window."""
         positions = self.model.embed_positions.weight[: features.shape[1]]
         return F.dropout(
             features + positions, self.config.dropout, self.training
@@ -189,12 +190,12 @@ class Whisper(Encoder):
         return self.model.layer_norm(states)
 
     def hidden_states(self, features, lengths, keep):
-        """Yields the input of each layer that is kept, then the output.
+        """Yield the input of each layer that is kept, then the output.
 
         Arguments
         ---------
         features, lengths, keep
-            As for ``transformer``; ``keep`` has one flag a layer.
+            As for ``transformer``; ``keep`` has one flag per layer.
 
         Yields
         ------
@@ -219,13 +220,13 @@ class Whisper(Encoder):
             yield self._joined(parts, counts, frames)
 
     def save_pretrained(self, folder):
-        """Writes a folder that ``WhisperEncoder`` and this class read."""
+        """Write a folder that ``WhisperEncoder`` and this class read."""
         # The encoder alone, under its own names, even if it was taken from a
-        # whole Whisper.
+        # complete Whisper.
         self.model.save_pretrained(Path(folder), save_original_format=False)
 
     def _joined(self, parts, counts, frames):
-        """Windows put together to clips, shape (batch, frames, dim)."""
+        """Join windows into clips, shape (batch, frames, dim)."""
         clips = []
         for count in counts:
             clip = torch.cat(parts[:count])

@@ -12,13 +12,13 @@ HOP = 160
 
 
 def reflected(wavs, samples, width):
-    """Clips with their own mirror image before and after them.
+    """Pad clips on either side by reflection.
 
     Arguments
     ---------
     wavs : torch.Tensor
-        Padded waveforms, shape (batch, samples). What lies beyond a clip is
-        not used.
+        Padded waveforms, shape (batch, samples). Samples beyond a clip's end
+        are not used.
     samples : torch.Tensor
         Samples of each clip, more than ``width``, shape (batch,).
     width : int
@@ -47,9 +47,9 @@ def reflected(wavs, samples, width):
 class LogMel(nn.Module):
     """Log-mel features as transformers' ``WhisperFeatureExtractor``.
 
-    Frames of 25 ms, 100 a second. Unlike there, the reflection at the edges
-    and the maximum that the floor is taken from are the clip's own, however
-    long the batch is.
+    Frames of 25 ms, 100 per second. Unlike there, the reflection at the edges
+    and the maximum that defines the floor are those of the clip, however long
+    the batch is.
 
     Arguments
     ---------
@@ -81,7 +81,7 @@ class LogMel(nn.Module):
         self.register_buffer("window", window, persistent=False)
 
     def forward(self, wavs, samples):
-        """Features of a padded batch, in fp32 under any autocast.
+        """Compute features of a padded batch, in fp32 even under autocast.
 
         Arguments
         ---------
