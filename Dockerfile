@@ -14,6 +14,8 @@ RUN pip install --index-url https://download.pytorch.org/whl/cpu \
 
 WORKDIR /opt/ser_brain
 COPY setup.py pyproject.toml README.md LICENSE NOTICE ./
+COPY hparams hparams
+COPY recipes recipes
 COPY ser_brain ser_brain
 RUN pip install ".[serve]"
 

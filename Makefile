@@ -1,4 +1,4 @@
-# make demo | test | torture | lint | bench | upstream-check | clean. All but
+# make demo | test | torture | lint | site | bench | upstream-check | clean. All but
 # the last set up .venv when it is missing or stale. Another interpreter:
 # make test PYTHON=python3.12. More arguments for what is run:
 # make test ARGS=tests/nnet
@@ -10,7 +10,7 @@ STAMP := $(VENV)/.set-up
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test torture lint bench upstream-check clean
+.PHONY: help setup demo test torture lint site bench upstream-check clean
 
 help:
 	@echo "make setup  install the package and its tools into $(VENV)"
@@ -18,6 +18,7 @@ help:
 	@echo "make test   tests and the examples of the docstrings"
 	@echo "make torture  the same for hours: docs/reliability.md"
 	@echo "make lint   ruff, as SpeechBrain sets it"
+	@echo "make site   the documentation as web pages, in site/"
 	@echo "make bench  all benchmarks; SAVEE_ROOT names a copy of SAVEE"
 	@echo "make upstream-check SPEECHBRAIN=DIR"
 	@echo "            SpeechBrain's own checks on the exported recipes"
@@ -54,6 +55,11 @@ lint: $(STAMP)
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 
+# Fails on a broken link and on anything that a page loads from elsewhere.
+# The variable silences Material's notice of its end of life.
+site: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet $(ARGS)
+
 # faiss is a contender, and nothing that the package needs.
 bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
@@ -73,5 +79,5 @@ upstream-check:
 endif
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,8 +3,12 @@
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
+# What a checkout has beside the package; ser_brain.assets.ROOT finds it.
+BESIDE = {"hparams": "**/*.yaml", "recipes": "*/*.*"}
+SHIPPED = "ser_brain/assets/checkout"
 
 EXTRAS = {
     # Runs of a plan on many machines (docs/clusters.md).
@@ -39,6 +43,8 @@ EXTRAS = {
 # What the tests need: an extra is in here when its tests always run.
 DEV = [
     "pytest>=8",
+    # Builds the wheel that tests/test_wheel.py installs.
+    "setuptools>=70.1",
     "pytest-xdist>=3",
     "hypothesis>=6.100",
     "ruff>=0.15",
@@ -51,6 +57,34 @@ DEV = [
         for package in EXTRAS[extra]
     ),
 ]
+
+
+class BuildWithRecipes(build_py):
+    """Also copies the recipes and settings into a package that is built."""
+
+    def run(self):
+        """Builds the package; an editable one finds them in the checkout."""
+        super().run()
+        if self.editable_mode:
+            return
+        for source, target in self._beside().items():
+            self.mkpath(str(target.parent))
+            self.copy_file(str(source), str(target))
+
+    def get_outputs(self, *args, **kwargs):
+        """The files of the build, these included."""
+        return super().get_outputs(*args, **kwargs) + [
+            str(target) for target in self._beside().values()
+        ]
+
+    def _beside(self):
+        """Their paths here -> their paths in the build."""
+        return {
+            file: Path(self.build_lib, SHIPPED, file.relative_to(HERE))
+            for folder, pattern in BESIDE.items()
+            for file in sorted((HERE / folder).glob(pattern))
+        }
+
 
 setup(
     name="ser_brain",
@@ -75,6 +109,7 @@ setup(
             "serving/*.yaml",
         ]
     },
+    cmdclass={"build_py": BuildWithRecipes},
     python_requires=">=3.10,<3.14",
     install_requires=[
         # torch and torchaudio are built as a pair: torchaudio 2.11 is its

@@ -18,9 +18,10 @@ from pathlib import Path
 
 import yaml
 
+from ser_brain.assets import ROOT
 from ser_brain.corpora import get_corpus
 from ser_brain.errors import InputError, exit_code
-from ser_brain.experiment.settings import ROOT, Settings, loaded
+from ser_brain.experiment.settings import Settings, loaded
 
 TEMPLATES = ROOT / "tools" / "upstream"
 # The folder of each corpus' recipe.

@@ -23,13 +23,14 @@ from fuzz_files import (
     documented,
 )
 
+from ser_brain.assets import ROOT
 from ser_brain.corpora.iemocap import read_iemocap
 from ser_brain.corpora.manifest import load_manifest, manifest_key
 from ser_brain.corpora.table import read_table
 from ser_brain.engines.store import LIST, Home, Part
 from ser_brain.errors import InputError, printable
 from ser_brain.experiment.arguments import parse_arguments
-from ser_brain.experiment.settings import ROOT, Settings
+from ser_brain.experiment.settings import Settings
 from ser_brain.experiment.stage import Stage
 from ser_brain.files import digests, folder_name
 from ser_brain.reporting.learning import learning_curves

@@ -5,6 +5,10 @@ from pathlib import Path
 from ser_brain.errors import InputError
 
 HERE = Path(__file__).resolve().parent
+# An installed package carries the recipes and settings of its checkout.
+INSTALLED = HERE / "checkout"
+# Where ``recipes`` and ``hparams`` are.
+ROOT = INSTALLED if INSTALLED.is_dir() else HERE.parents[1]
 
 
 def folder(name):
@@ -37,7 +41,9 @@ def folder(name):
     there = sorted(
         path.name
         for path in HERE.iterdir()
-        if path.is_dir() and not path.name.startswith(("_", "."))
+        if path.is_dir()
+        and path != INSTALLED
+        and not path.name.startswith(("_", "."))
     )
     if name not in there:
         raise InputError(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ser_brain.assets import ROOT
 from ser_brain.errors import InputError
 
-ROOT = Path(__file__).resolve().parents[2]
 LOG = "process.log"
 # How an InputError is printed. The end of the log has it, or a traceback.
 TOLD = "error: "

@@ -10,9 +10,10 @@ import ruamel.yaml
 from ruamel.yaml.error import YAMLError
 from speechbrain.utils.run_opts import RunOptions
 
+from ser_brain.assets import ROOT
 from ser_brain.dataio.front_end import cache_mode
 from ser_brain.errors import InputError
-from ser_brain.experiment.settings import ROOT, YAML, load_layer, tag_of
+from ser_brain.experiment.settings import YAML, load_layer, tag_of
 
 # Former names of settings, from when there was only one encoder of each kind.
 RENAMED = {

@@ -20,6 +20,7 @@ import torch
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from ser_brain.assets import ROOT
 from ser_brain.brains import FrozenBrain
 from ser_brain.corpora import as_speakers, folds, validated_classes, with_folds
 from ser_brain.corpora.folds import ALL
@@ -29,7 +30,6 @@ from ser_brain.errors import InputError
 from ser_brain.evaluation.baseline import log_mel_baseline
 from ser_brain.experiment.experiment import Experiment
 from ser_brain.experiment.outline import Outline
-from ser_brain.experiment.settings import ROOT
 from ser_brain.experiment.stage import forget
 from ser_brain.experiment.stages import train_head
 from ser_brain.files import write_atomically

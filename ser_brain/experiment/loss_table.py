@@ -5,6 +5,7 @@ from pathlib import Path
 
 import speechbrain as sb
 
+from ser_brain.assets import ROOT
 from ser_brain.dataio.audio import RESAMPLER
 from ser_brain.errors import InputError
 from ser_brain.experiment.arguments import parse_arguments
@@ -15,7 +16,7 @@ from ser_brain.experiment.pretraining_loss import (
     folder_losses,
     summarize_losses,
 )
-from ser_brain.experiment.settings import ROOT, Settings
+from ser_brain.experiment.settings import Settings
 from ser_brain.reporting.paper_tables import loss_table
 from ser_brain.reporting.texts import TEXTS
 

@@ -20,7 +20,6 @@ from hyperpyyaml.core import recursive_update
 from ser_brain.errors import InputError
 from ser_brain.results.later import as_before
 
-ROOT = Path(__file__).resolve().parents[2]
 YAML = ruamel.yaml.YAML()
 
 # Names of settings elsewhere.
@@ -169,6 +168,7 @@ class Settings:
 
     Example
     -------
+    >>> from ser_brain.assets import ROOT
     >>> settings = Settings(ROOT / "hparams" / "vft.yaml", {"lr": 0.5})
     >>> settings.apply("corpora", "savee")
     >>> settings.apply_overrides()

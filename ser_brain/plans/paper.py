@@ -5,9 +5,10 @@ import shlex
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
 
+from ser_brain.assets import ROOT
 from ser_brain.errors import InputError
 from ser_brain.experiment.outline import Outline
-from ser_brain.experiment.settings import ROOT, known_elsewhere, load_layer
+from ser_brain.experiment.settings import known_elsewhere, load_layer
 from ser_brain.plans.plan import Plan
 from ser_brain.plans.states import seconds_left, time_left
 from ser_brain.reporting import published

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from ser_brain.assets import ROOT
 from ser_brain.engines.local import LocalEngine
-from ser_brain.engines.runs import ROOT, Run
+from ser_brain.engines.runs import Run
 from ser_brain.errors import InputError
 
 # In place of a recipe: what it does is the value of --do.

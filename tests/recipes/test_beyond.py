@@ -11,11 +11,11 @@ from recipe_runs import AUDIO, done, run_folder, write_table
 from test_recipes import begun, check_predictions
 
 from ser_brain import cli
+from ser_brain.assets import ROOT
 from ser_brain.clustering import PseudoLabels
 from ser_brain.corpora import load_manifest
 from ser_brain.experiment.chain import chain
 from ser_brain.experiment.outline import Outline
-from ser_brain.experiment.settings import ROOT
 from ser_brain.inference import EmotionRecognizer
 from ser_brain.lobes import load_encoder
 
