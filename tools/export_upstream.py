@@ -46,8 +46,8 @@ PLACES = {
 MODULES = {
     "ser_brain.nnet": "lengths masking norm dropout pooling heads losses "
     "schedules",
-    "ser_brain.lobes": "attention encoder pretrained state_encoder "
-    "fairseq_checkpoint",
+    "ser_brain.lobes": "attention encoder frame_encoder pretrained "
+    "state_encoder fairseq_checkpoint",
     "ser_brain.lobes.wav2vec2": "__init__ codebook family encoder pretraining",
     "ser_brain.lobes.wav2vec": "__init__ layers options storage encoder "
     "emotion_states pretraining",

@@ -52,7 +52,7 @@ def soft_labels(ensemble, frames, top, temperature):
     >>> ensemble = KMeansEnsemble(n_clusters=(2,)).fit(frames)
     >>> labels, shares = soft_labels(ensemble, frames, 2, temperature=100)
     >>> shares[0].round(2), shares.sum(1)
-    (array([0.94, 0.06], dtype=float16), array([1., 1., 1., 1.], dtype=float16))
+    (array([0.95, 0.05], dtype=float16), array([1., 1., 1., 1.], dtype=float16))
     """
     check_soft(ensemble.n_clusters, top, temperature)
     labels, shares = [], []

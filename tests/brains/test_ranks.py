@@ -102,6 +102,7 @@ DRAWN = {
     "transformer_states": ["start", "signal", "time_mask", "feature_mask"],
     "contrastive": ["start", "time_mask", "negatives", "noise_seed"],
     "clusters": ["start", "time_mask", "targets"],
+    "segments": ["signal"],
     "utterance": ["signal", "time_mask", "feature_mask"],
 }
 

@@ -20,6 +20,7 @@ class Wav2VecFrames(FrameEncoder):
 
     Example
     -------
+    >>> import torch
     >>> from ser_brain.assets import folder
     >>> encoder = Wav2VecFrames(folder("nano_wav2vec")).eval()
     >>> encoder(torch.randn(2, 16000), torch.tensor([1.0, 0.5])).shape
