@@ -32,7 +32,7 @@ def folder(name):
     Example
     -------
     >>> sorted(path.name for path in Path(folder("mini_corpus")).iterdir())
-    ['README.md', 'audio', 'index.json']
+    ['README.md', 'audio', 'index.json', 'texts.json']
     >>> folder("maxi_corpus")
     Traceback (most recent call last):
     ...
