@@ -4,9 +4,7 @@ To run it:
 
     python recipes/IEMOCAP/train_segments.py hparams/segments.yaml --fold 3
 
-The corpus is taken from --data_folder or IEMOCAP_ROOT; without either, the
-embedded mini corpus is used at nano scale. README.md beside this file has the
-figures.
+README.md beside this file has the options and the figures.
 """
 
 import sys
@@ -19,11 +17,7 @@ from ser_brain.experiment.stages import fine_tune
 
 
 def train(experiment):
-    """Fine-tunes wav2vec 1.0 and tests it on the fold.
-
-    The line names the ``sb.Brain``, whose ``compute_forward`` and
-    ``compute_objectives`` are the method, and its section of the yaml.
-    """
+    """Fine-tunes wav2vec 1.0 and tests it on the fold."""
     fine_tune(experiment, SegmentBrain, "fine_tuning")
 
 

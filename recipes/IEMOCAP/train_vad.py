@@ -19,11 +19,7 @@ from ser_brain.experiment.ratings import rate
 
 
 def train(experiment):
-    """Fine-tune the pretrained encoder on the raters' mean ratings.
-
-    The line names the ``sb.Brain`` whose ``compute_objectives`` is the loss,
-    and its section of the yaml.
-    """
+    """Fine-tune the pretrained encoder on the raters' mean ratings."""
     rate(experiment, RatingBrain, "fine_tuning")
 
 

@@ -4,9 +4,7 @@ To run it:
 
     python recipes/SAVEE/extract_pseudo.py hparams/pseudo.yaml --fold JE
 
-The corpus is taken from --data_folder or SAVEE_ROOT; without either, the
-embedded mini corpus is used at nano scale. README.md beside this file has the
-figures.
+README.md beside this file has the options and the figures.
 """
 
 import sys
@@ -19,12 +17,7 @@ from ser_brain.experiment.stages import emotion_states, pseudo_labels
 
 
 def train(experiment):
-    """Learn emotion states (P1) and cluster them (P2).
-
-    P1 trains an ``sb.Brain``, whose ``compute_forward`` and
-    ``compute_objectives`` are the method; P2 is k-means and trains none. Each
-    line names its section of the yaml.
-    """
+    """Learn emotion states (P1) and cluster them (P2)."""
     states = emotion_states(experiment, EmotionStateBrain, "emotion_states")
     pseudo_labels(experiment, "clusters", states)
 

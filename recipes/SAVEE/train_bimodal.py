@@ -5,9 +5,7 @@ To run it, with the corpus' texts or with those of a speech recogniser:
     python recipes/SAVEE/train_bimodal.py hparams/audio_text.yaml --fold JE
     python recipes/SAVEE/train_bimodal.py hparams/audio_asr.yaml --fold JE
 
-The corpus is taken from --data_folder or SAVEE_ROOT; without either, the
-embedded mini corpus is used at nano scale. README.md beside this file has the
-figures.
+README.md beside this file has the options and the figures.
 """
 
 import sys
@@ -20,11 +18,7 @@ from ser_brain.experiment.bimodal import train_bimodal_head
 
 
 def train(experiment):
-    """Keeps both encoders' states, then trains and tests the head.
-
-    The line names the ``sb.Brain``, whose ``compute_forward`` and
-    ``compute_objectives`` are the method, and its section of the yaml.
-    """
+    """Keeps both encoders' states, then trains and tests the head."""
     train_bimodal_head(experiment, BimodalBrain, "frozen")
 
 

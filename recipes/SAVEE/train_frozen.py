@@ -4,9 +4,7 @@ To run it:
 
     python recipes/SAVEE/train_frozen.py hparams/frozen.yaml --fold JE
 
-The corpus is taken from --data_folder or SAVEE_ROOT; without either, the
-embedded mini corpus is used at nano scale. README.md beside this file has the
-figures.
+README.md beside this file has the options and the figures.
 """
 
 import sys
@@ -19,11 +17,7 @@ from ser_brain.experiment.stages import train_head
 
 
 def train(experiment):
-    """Cache every layer's features, then train and test the head.
-
-    Each line names the ``sb.Brain`` of its step, whose ``compute_forward``
-    and ``compute_objectives`` are the method, and its section of the yaml.
-    """
+    """Cache every layer's features, then train and test the head."""
     train_head(experiment, FrozenBrain, "frozen")
 
 

@@ -4,9 +4,7 @@ To run it:
 
     python recipes/SAVEE/train_ptapt.py hparams/ptapt.yaml --fold JE
 
-The corpus is taken from --data_folder or SAVEE_ROOT; without either, the
-embedded mini corpus is used at nano scale. README.md beside this file has the
-figures.
+README.md beside this file has the options and the figures.
 """
 
 import sys

@@ -4,9 +4,7 @@ To run it:
 
     python recipes/SAVEE/train_tapt.py hparams/tapt.yaml --fold JE
 
-The corpus is taken from --data_folder or SAVEE_ROOT; without either, the
-embedded mini corpus is used at nano scale. README.md beside this file has the
-figures.
+README.md beside this file has the options and the figures.
 """
 
 import sys
@@ -19,11 +17,7 @@ from ser_brain.experiment.stages import adapt_contrastively, fine_tune
 
 
 def train(experiment):
-    """Continue the pretraining on the fold's audio, then fine-tune.
-
-    Each line names the ``sb.Brain`` of its step, whose ``compute_forward``
-    and ``compute_objectives`` are the method, and its section of the yaml.
-    """
+    """Continue the pretraining on the fold's audio, then fine-tune."""
     adapted = adapt_contrastively(experiment, ContrastiveBrain, "adaptation")
     fine_tune(experiment, UtteranceBrain, "fine_tuning", adapted)
 
