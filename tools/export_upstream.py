@@ -246,6 +246,9 @@ def recipe(corpus):
         text = text.replace("prepare_corpus", f"prepare_{name}")
         yield f"{folder}/{source.name.replace('corpus', name)}", text
     yield f"{folder}/{name}_reader.py", reader(corpus)
+    sentences = ROOT / "ser_brain" / "corpora" / f"{name}_sentences.yaml"
+    if sentences.is_file():
+        yield f"{folder}/{sentences.name}", sentences.read_text("utf-8")
     for script, procedure in PROCEDURES.items():
         source = TEMPLATES / "recipe" / "hparams" / f"{script}.yaml"
         text = filled(source.read_text("utf-8"), *values(corpus, procedure))

@@ -3,6 +3,7 @@
 import ast
 import csv
 import importlib
+import importlib.util
 import json
 import re
 import shlex
@@ -22,6 +23,7 @@ from ser_brain.brains import (
     UtteranceBrain,
 )
 from ser_brain.clustering import PseudoLabels
+from ser_brain.corpora import savee
 from ser_brain.corpora.mini import unpack_mini
 from ser_brain.errors import InputError
 from ser_brain.lobes.wav2vec import EmotionStateEncoder, Wav2Vec
@@ -136,6 +138,14 @@ def test_a_fold_is_prepared(exported, tmp_path):
             prepare(
                 tmp_path / "corpus", name, tmp_path / "a", tmp_path / "b", True
             )
+
+
+def test_the_reader_of_savee_finds_its_sentences(exported, tool):
+    path = exported.target / tool.RECIPES["SAVEE"] / "savee_reader.py"
+    spec = importlib.util.spec_from_file_location("savee_reader", path)
+    reader = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(reader)
+    assert reader.sentence("a", 1) == savee.sentence("a", 1)
 
 
 def test_a_recipe_trains(exported, tool, tmp_path, monkeypatch):
