@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -31,6 +32,7 @@ def ended(alone, rounds, number):
     ) as process:
         try:
             assert process.stdout.readline() == "begun\n"
+            time.sleep(0.5)  # The computation has begun, too.
             process.send_signal(number)
             _, told = process.communicate(timeout=60)
         finally:

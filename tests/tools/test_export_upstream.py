@@ -72,7 +72,11 @@ def exported(tool, tmp_path_factory):
         package = importlib.import_module(f"speechbrain.{name}")
         folders[name] = str(target / "speechbrain" / name.replace(".", "/"))
         package.__path__.append(folders[name])
-    sys.path.insert(0, str(target / tool.RECIPES["IEMOCAP"]))
+    recipe = target / tool.RECIPES["IEMOCAP"]
+    for script in recipe.glob("*.py"):
+        # Recipes of ours that ran before have modules of the same names.
+        sys.modules.pop(script.stem, None)
+    sys.path.insert(0, str(recipe))
     yield SimpleNamespace(target=target, paths=paths)
     sys.path.pop(0)
     for name, folder in folders.items():
