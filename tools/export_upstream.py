@@ -160,6 +160,7 @@ def reader(corpus):
     own = (folder / f"{corpus.lower()}.py").read_text("utf-8")
     own = re.sub(r"^from ser_brain.(errors|files).*\n", "", own, flags=re.M)
     own = own.replace("InputError", "ValueError")
+    own = own.replace("_sentences.yaml", "_sentences.txt")
     own = re.sub(r"\bis_file\((.+)\):", r"(\1).is_file():", own)
     head, rest = re.split(
         r"^from ser_brain.corpora.corpus.*\n", own, flags=re.M
@@ -248,7 +249,9 @@ def recipe(corpus):
     yield f"{folder}/{name}_reader.py", reader(corpus)
     sentences = ROOT / "ser_brain" / "corpora" / f"{name}_sentences.yaml"
     if sentences.is_file():
-        yield f"{folder}/{sentences.name}", sentences.read_text("utf-8")
+        # A yaml in a recipe would have to be the settings of a script.
+        target = sentences.with_suffix(".txt").name
+        yield f"{folder}/{target}", sentences.read_text("utf-8")
     for script, procedure in PROCEDURES.items():
         source = TEMPLATES / "recipe" / "hparams" / f"{script}.yaml"
         text = filled(source.read_text("utf-8"), *values(corpus, procedure))
