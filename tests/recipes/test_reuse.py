@@ -7,6 +7,7 @@ speaker_id template are run with our parts; the other tests need none.
 import json
 import os
 import shutil
+import sys
 from io import StringIO
 from operator import itemgetter
 from pathlib import Path
@@ -114,9 +115,15 @@ def checkout(monkeypatch):
     folder = os.environ.get("SPEECHBRAIN")
     if not folder:
         pytest.skip("SPEECHBRAIN names no checkout of SpeechBrain")
-    # SpeechBrain's scripts import their neighbours and keep them.
     monkeypatch.chdir(folder)
-    return Path(folder)
+    path, modules = list(sys.path), set(sys.modules)
+    yield Path(folder)
+    # SpeechBrain's scripts import their neighbours, whose names ours have too.
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        file = getattr(sys.modules[name], "__file__", None) or ""
+        if file.startswith(folder):
+            del sys.modules[name]
 
 
 SAMPLES = [
