@@ -14,7 +14,7 @@ EXTRAS = {
     # Runs of a plan on many machines (docs/clusters.md).
     "ray": ["ray>=2.50,<3"],
     # Models outside torch: `ser-brain export`, `predict --runtime onnx`.
-    "onnx": ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.5"],
+    "onnx": ["onnx>=1.17", "onnxruntime>=1.20"],
     "serve": [
         "fastapi>=0.115",
         # The files of the page /docs, which FastAPI loads from elsewhere.
