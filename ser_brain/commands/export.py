@@ -28,15 +28,12 @@ def run(arguments):
     """
     from pathlib import Path
 
-    from transformers.utils import logging
-
     from ser_brain.inference import EmotionRecognizer
     from ser_brain.inference.checks import CLASSIFIER
-    from ser_brain.inference.classifier import read_description
+    from ser_brain.inference.classifier import quiet_loading, read_description
     from ser_brain.serving.export import export_onnx
 
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    quiet_loading()
     recognizer = EmotionRecognizer.from_run(arguments.run)
     described = read_description(Path(arguments.run) / CLASSIFIER)
     path = Path(arguments.onnx or Path(arguments.run, "model.onnx"))

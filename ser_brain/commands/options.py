@@ -1,4 +1,4 @@
-"""Options of the commands that execute plans: which runs, and where."""
+"""Options that several commands share: of plans, engines and servers."""
 
 import signal
 import sys
@@ -57,6 +57,27 @@ def add_plan_arguments(sub, runs=None):
     )
     for name, kind, text in LOCAL_OPTIONS + RAY_OPTIONS:
         sub.add_argument(f"--{name}", type=kind, help=text)
+
+
+def add_server_arguments(sub, port):
+    """Add the options of a command that serves models on a port.
+
+    Arguments
+    ---------
+    sub : argparse.ArgumentParser
+        A subparser.
+    port : int
+        The default port.
+    """
+    sub.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (127.0.0.1: only this machine reaches it)",
+    )
+    sub.add_argument(
+        "--port", type=int, default=port, help=f"port ({port}); 0: a free one"
+    )
+    sub.add_argument("--device", default="cpu", help="cpu (default), cuda, …")
 
 
 def choose_engine(arguments, overrides=()):

@@ -90,10 +90,9 @@ def run(arguments):
 
 def load(arguments):
     """Load the recognizer of a run or of an exported file."""
-    from transformers.utils import logging
+    from ser_brain.inference.classifier import quiet_loading
 
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    quiet_loading()
     if arguments.runtime == "onnx":
         from ser_brain.serving.runtime import OnnxRecognizer
 

@@ -37,12 +37,10 @@ def run(arguments):
         If the model is incomplete, the folder already exists, or the hub
         refuses it.
     """
-    from transformers.utils import logging
-
+    from ser_brain.inference.classifier import quiet_loading
     from ser_brain.serving import hub
 
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    quiet_loading()
     licences = {
         "license": arguments.license,
         "data_license": arguments.data_license,

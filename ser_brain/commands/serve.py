@@ -2,6 +2,8 @@
 
 import sys
 
+from ser_brain.commands.options import add_server_arguments
+
 HELP = "a model behind HTTP: audio in, JSON out"
 
 
@@ -10,15 +12,7 @@ def add_arguments(sub):
     sub.add_argument(
         "model", metavar="MODEL", help="a run folder, .../seed_1, or a model"
     )
-    sub.add_argument(
-        "--host",
-        default="127.0.0.1",
-        help="address to listen on (127.0.0.1: only this machine reaches it)",
-    )
-    sub.add_argument(
-        "--port", type=int, default=8000, help="port (8000); 0: a free one"
-    )
-    sub.add_argument("--device", default="cpu", help="cpu (default), cuda, …")
+    add_server_arguments(sub, port=8000)
     sub.add_argument(
         "--queue",
         type=int,
@@ -53,15 +47,13 @@ def run(arguments):
         If the extra is not installed, the port is in use, or the model or an
         option is invalid.
     """
-    from transformers.utils import logging
-
     from ser_brain.inference import EmotionRecognizer
+    from ser_brain.inference.classifier import quiet_loading
     from ser_brain.serving import address, server
     from ser_brain.serving.service import Service, make_app
     from ser_brain.serving.upload import Limits
 
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    quiet_loading()
     limits = Limits(arguments.max_seconds, arguments.max_megabytes)
     recognizer = EmotionRecognizer.from_run(arguments.model, arguments.device)
     with address.listen(arguments.host, arguments.port) as listener:

@@ -55,12 +55,10 @@ def run(arguments):
 
     Returns 0; a bad run, file or option raises an ``InputError``.
     """
-    from transformers.utils import logging
-
     from ser_brain.inference import EmotionRecognizer
+    from ser_brain.inference.classifier import quiet_loading
 
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    quiet_loading()
     recognizer = EmotionRecognizer.from_run(arguments.run, arguments.device)
     begun = time.perf_counter()
     timeline = recognizer.timeline(

@@ -23,15 +23,13 @@ def run(arguments):
         posteriors of the model are not finite.
     """
     import torch
-    from transformers.utils import logging
 
     from ser_brain.dataio.audio import SAMPLE_RATE
     from ser_brain.inference import EmotionRecognizer
     from ser_brain.inference.checks import CLASSIFIER
-    from ser_brain.inference.classifier import read_description
+    from ser_brain.inference.classifier import quiet_loading, read_description
 
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    quiet_loading()
     recognizer = EmotionRecognizer.from_run(arguments.model)
     state = recognizer.state_dict()
     for name, weights in state.items():

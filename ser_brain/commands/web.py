@@ -2,6 +2,8 @@
 
 import sys
 
+from ser_brain.commands.options import add_server_arguments
+
 HELP = "a web page: drop or record, timelines, models side by side"
 
 
@@ -13,15 +15,7 @@ def add_arguments(sub):
         nargs="+",
         help="run folders, .../seed_1, or models; several are compared",
     )
-    sub.add_argument(
-        "--host",
-        default="127.0.0.1",
-        help="address to listen on (127.0.0.1: only this machine reaches it)",
-    )
-    sub.add_argument(
-        "--port", type=int, default=7860, help="port (7860); 0: a free one"
-    )
-    sub.add_argument("--device", default="cpu", help="cpu (default), cuda, …")
+    add_server_arguments(sub, port=7860)
     sub.add_argument(
         "--max_seconds",
         type=float,
@@ -45,15 +39,13 @@ def run(arguments):
         If the extra is not installed, the port is in use, or a model or an
         option is invalid.
     """
-    from transformers.utils import logging
-
     from ser_brain.inference import EmotionRecognizer
+    from ser_brain.inference.classifier import quiet_loading
     from ser_brain.serving import address, web
     from ser_brain.serving.page import Page, named, reports
     from ser_brain.serving.upload import Limits
 
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    quiet_loading()
     limits = Limits(arguments.max_seconds, arguments.max_megabytes)
     folders = named(arguments.models)
     models = {

@@ -6,11 +6,11 @@ import sys
 from contextlib import closing, contextmanager
 
 import torch
-from transformers.utils import logging as transformers_logging
 
 from ser_brain.errors import InputError, exit_code
 from ser_brain.experiment.disk import disk_is_full
 from ser_brain.experiment.experiment import Experiment
+from ser_brain.inference.classifier import quiet_loading
 from ser_brain.stopping import STOPPING, Stopped
 
 # What gloo says, in errors of no type of its own, when another process ends.
@@ -116,8 +116,7 @@ def lost_another(error):
 
 def quiet_libraries():
     """Switches off what libraries say that helps nobody."""
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
+    quiet_loading()
     # Its search for fonts would fill log.txt.
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
     # Each lock would be told four times.

@@ -1,7 +1,5 @@
 """Fine-tuning of an encoder to predict ratings of utterances."""
 
-import json
-
 import numpy as np
 import torch
 from speechbrain.utils.distributed import if_main_process
@@ -12,14 +10,12 @@ from ser_brain.experiment.chain import classifier_stage
 from ser_brain.experiment.probe import start_from_ridge
 from ser_brain.experiment.training import (
     fit,
-    mean_posteriors,
+    read_predictions,
     throughput,
     what_learns,
+    write_predictions,
 )
-from ser_brain.files import write_atomically
-from ser_brain.inference.checks import check_finite
 from ser_brain.inference.rater import save_rater
-from ser_brain.lobes.adapters import merge_adapters
 from ser_brain.reporting.formats import ratings_summary
 from ser_brain.results.ratings import METRICS, PREDICTIONS, write_ratings
 
@@ -66,15 +62,9 @@ def rate(experiment, brain_class, section):
         loader = experiment.loader(
             fold.test, batch_size=built["test_batch_size"]
         )
-        ratings = {}
-        if fold.test:
-            ratings = mean_posteriors(brain, loader, built["test_speeds"])
-        # Only now, because SpeechBrain's test loads the last checkpoint.
-        merge_adapters(encoder)
+        path = stage.folder / PREDICTED
+        write_predictions(experiment, brain, loader, encoder, path)
         if if_main_process():
-            check_finite(ratings, torch.tensor([*ratings.values()]))
-            text = json.dumps(ratings)
-            write_atomically(stage.folder / PREDICTED, text)
             save_rater(
                 stage.folder,
                 encoder,
@@ -88,10 +78,10 @@ def rate(experiment, brain_class, section):
         return {**throughput(brain), **learning}
 
     experiment.run_stage(stage, work)
-    if not if_main_process() or not fold.test:
+    predicted = read_predictions(experiment, stage.folder / PREDICTED)
+    if predicted is None:
         return None
-    text = (stage.folder / PREDICTED).read_text(encoding="utf-8")
-    return rating_results(experiment, json.loads(text), stage.key)
+    return rating_results(experiment, predicted, stage.key)
 
 
 def targets_of(experiment, ids):

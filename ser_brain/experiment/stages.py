@@ -7,11 +7,9 @@ the yaml, and the results of earlier steps. It is skipped if its result already
 exists.
 """
 
-import json
 import logging
 
 import numpy as np
-import torch
 from speechbrain.utils.distributed import if_main_process, run_on_main
 
 from ser_brain.clustering import PseudoLabels
@@ -36,17 +34,16 @@ from ser_brain.experiment.training import (
     check_dim,
     class_weights,
     fit,
-    mean_posteriors,
+    read_predictions,
     throughput,
     what_learns,
+    write_predictions,
 )
-from ser_brain.files import write_atomically
-from ser_brain.inference.checks import check_finite
 from ser_brain.inference.classifier import save_classifier
-from ser_brain.lobes.adapters import merge_adapters
 from ser_brain.nnet.layer_heads import CrossFitting
 
 LABELS = "pseudo_labels.safetensors"
+POSTERIORS = "posteriors.json"
 
 logger = logging.getLogger(__name__)
 
@@ -316,32 +313,25 @@ def fine_tune(experiment, brain_class, section, adapted=None):
 
 def test_and_save(experiment, stage, brain, loader, encoder, head):
     """Compute posteriors of the test part, and save the classifier."""
-    speeds = brain.hparams.test_speeds
-    posteriors = {}
-    if experiment.fold.test:
-        posteriors = mean_posteriors(brain, loader, speeds)
-    # Only now, because SpeechBrain's test loads the last checkpoint.
-    merge_adapters(encoder)
+    path = stage.folder / POSTERIORS
+    write_predictions(experiment, brain, loader, encoder, path)
     if if_main_process():
-        check_finite(posteriors, torch.tensor([*posteriors.values()]))
-        text = json.dumps(posteriors)
-        write_atomically(stage.folder / "posteriors.json", text)
         save_classifier(
             stage.folder,
             encoder,
             head,
             experiment.classes,
-            speeds=speeds,
+            speeds=brain.hparams.test_speeds,
             **experiment.describe(),
         )
 
 
 def tested_results(experiment, stage):
     """Write the result files of a finished classifier, on the main process."""
-    if not if_main_process() or not experiment.fold.test:
+    posteriors = read_predictions(experiment, stage.folder / POSTERIORS)
+    if posteriors is None:
         return None
-    text = (stage.folder / "posteriors.json").read_text(encoding="utf-8")
-    return write_results(experiment, json.loads(text), stage.key)
+    return write_results(experiment, posteriors, stage.key)
 
 
 def train_head(experiment, brain_class, section):

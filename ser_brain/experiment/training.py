@@ -1,15 +1,20 @@
 """Training and testing of a Brain with one section of the settings."""
 
+import json
 import logging
 import math
 
+import torch
+from speechbrain.utils.distributed import if_main_process
 from speechbrain.utils.epoch_loop import EpochCounter
 
 from ser_brain.dataio.batches import UpdateSampler, data_parallel
 from ser_brain.errors import InputError
 from ser_brain.experiment.checkpoints import WholeCheckpointer
 from ser_brain.experiment.front_end import front_end
-from ser_brain.lobes.adapters import add_adapters
+from ser_brain.files import write_atomically
+from ser_brain.inference.checks import check_finite
+from ser_brain.lobes.adapters import add_adapters, merge_adapters
 from ser_brain.nnet.layer_rates import train_last_layers
 from ser_brain.nnet.losses import inverse_frequency_weights
 from ser_brain.stopping import STOPPING
@@ -220,6 +225,50 @@ def mean_posteriors(brain, loader, speeds):
         name: [share / len(speeds) for share in shares]
         for name, shares in total.items()
     }
+
+
+def write_predictions(experiment, brain, loader, encoder, path):
+    """Test a Brain and write what it predicts, in JSON; merge adapters.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        The run; a fold without a test part has no predictions.
+    brain : ObjectiveBrain
+        Trained; its ``test_speeds`` are played.
+    loader : torch.utils.data.DataLoader
+        The test part.
+    encoder : torch.nn.Module
+        The Brain's encoder.
+    path : pathlib.Path
+        The file, which the main process writes.
+
+    Raises
+    ------
+    InputError
+        If a prediction is not finite.
+    """
+    predicted = {}
+    if experiment.fold.test:
+        predicted = mean_posteriors(brain, loader, brain.hparams.test_speeds)
+    # Only now, because SpeechBrain's test loads the last checkpoint.
+    merge_adapters(encoder)
+    if if_main_process():
+        check_finite(predicted, torch.tensor([*predicted.values()]))
+        write_atomically(path, json.dumps(predicted))
+
+
+def read_predictions(experiment, path):
+    """Read what ``write_predictions`` wrote.
+
+    Returns
+    -------
+    dict or None
+        None without a test part, and on all processes but the main one.
+    """
+    if not if_main_process() or not experiment.fold.test:
+        return None
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def throughput(brain):

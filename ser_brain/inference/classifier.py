@@ -13,6 +13,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
+from transformers.utils import logging as transformers_logging
 
 from ser_brain.errors import InputError
 from ser_brain.files import changed_file, digest, digests, write_atomically
@@ -34,6 +35,12 @@ UNREADABLE = (
     RecursionError,
     SafetensorError,
 )
+
+
+def quiet_loading():
+    """Switch off the progress bars and warnings of transformers."""
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
 
 
 def save_classifier(
