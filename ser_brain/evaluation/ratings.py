@@ -49,8 +49,8 @@ def root_mean_square_error(truth, prediction):
 
     Arguments
     ---------
-    truth, prediction : array
-        Shape (clips,) or (clips, targets).
+    truth, prediction
+        As for :func:`concordance`.
 
     Returns
     -------

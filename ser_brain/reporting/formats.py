@@ -171,7 +171,7 @@ def ratings_summary(metrics):
     Returns
     -------
     str
-        Lines of plain text, without a newline at the end.
+        As of :func:`summary_table`.
 
     Example
     -------

@@ -12,10 +12,8 @@ def ratings_table(folders, scale=None):
 
     Arguments
     ---------
-    folders : list of Path
-        Folders to search, to any depth.
-    scale : str, optional
-        Only runs of this scale.
+    folders, scale
+        As for :func:`ser_brain.results.runs.find_runs`.
 
     Returns
     -------

@@ -6,19 +6,15 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.patches import Patch
 
-from ser_brain.reporting.pictures import (
-    GREY,
-    INK,
-    SERIES,
-    STYLE,
-    Picture,
-    file_name,
-    new_figure,
-)
+from ser_brain.reporting import pictures
 
 WIDTH, HEIGHT = 7.0, 3.6  # inches
 # The first colours are the report's; a corpus may have more classes.
-COLOURS = [colour for colour, _ in SERIES] + ["#8c6d1f", "#7a5195", "#ef5675"]
+COLOURS = [colour for colour, _ in pictures.SERIES] + [
+    "#8c6d1f",
+    "#7a5195",
+    "#ef5675",
+]
 SMOOTHING = 0.5  # seconds
 COLUMNS = 2000  # of the waveform's envelope
 
@@ -52,8 +48,8 @@ def strip_picture(strip):
     >>> strip_picture(strip).file
     'states_a.png'
     """
-    with rc_context(STYLE):
-        figure = new_figure(WIDTH, HEIGHT)
+    with rc_context(pictures.STYLE):
+        figure = pictures.new_figure(WIDTH, HEIGHT)
         wave, states, shares = figure.subplots(
             3, sharex=True, height_ratios=[2, 1.2, 3]
         )
@@ -75,8 +71,8 @@ def strip_picture(strip):
     means = strip.shares[strip.states].mean(axis=0)
     order = np.argsort(-means)
     told = ", ".join(f"{strip.classes[i]} {means[i]:.0%}" for i in order)
-    return Picture(
-        name=file_name("states", Path(strip.file).stem),
+    return pictures.Picture(
+        name=pictures.file_name("states", Path(strip.file).stem),
         caption=f"Emotion states of {strip.file}, k = {k}. Colour: the class "
         "that a state leans to in the training part, each class weighing "
         "alike; height: that class's share in the state.",
@@ -88,7 +84,7 @@ def strip_picture(strip):
 def _colours(strip):
     """A colour for each class; grey if there are too many."""
     missing = len(strip.classes) - len(COLOURS)
-    return (COLOURS + [GREY] * max(missing, 0))[: len(strip.classes)]
+    return (COLOURS + [pictures.GREY] * max(missing, 0))[: len(strip.classes)]
 
 
 def _draw_wave(axes, strip):
@@ -96,7 +92,7 @@ def _draw_wave(axes, strip):
     parts = np.array_split(strip.signal, min(COLUMNS, len(strip.signal)))
     seconds = np.linspace(0, len(strip.signal) / 16000, len(parts))
     low, high = ([f(part) for part in parts] for f in (np.min, np.max))
-    axes.fill_between(seconds, low, high, color=INK, linewidth=0)
+    axes.fill_between(seconds, low, high, color=pictures.INK, linewidth=0)
     axes.set_yticks([])
     axes.grid(False)
     axes.set_ylabel("waveform")
@@ -130,6 +126,6 @@ def _draw_shares(axes, strip):
         mean = np.convolve(each, window, "same") / counts
         axes.plot(middle, mean, color=colour, linewidth=1.2)
     chance = 1 / len(strip.classes)
-    axes.axhline(chance, color=GREY, linewidth=0.8, linestyle="--")
+    axes.axhline(chance, color=pictures.GREY, linewidth=0.8, linestyle="--")
     axes.set_ylim(bottom=0)
     axes.set_ylabel("share of the class")
