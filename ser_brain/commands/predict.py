@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from ser_brain.errors import InputError, printable
+from ser_brain.reporting.formats import counted
 
 HELP = "the emotion of audio files, by a trained run"
 # Usual suffixes of files that libsndfile opens.
@@ -162,7 +163,7 @@ def speed(records, seconds):
     audio = sum(record["duration"] for record in records)
     if not records:
         return "no file could be read"
-    files = "1 file" if len(records) == 1 else f"{len(records)} files"
+    files = counted(len(records), "file")
     return (
         f"{files}, {spoken(audio)} of audio in {spoken(seconds)}: "
         f"real-time factor {seconds / audio:.2g}"

@@ -3,6 +3,8 @@
 import csv
 from pathlib import Path
 
+from ser_brain.reporting.formats import counted
+
 HELP = "the strip of a P-TAPT run's emotion states over a recording"
 
 
@@ -71,7 +73,7 @@ def run(arguments):
             writer = csv.DictWriter(file, list(segments[0]))
             writer.writeheader()
             writer.writerows(segments)
-    print(f"{len(segments)} segments. {picture.alternative}")
+    print(f"{counted(len(segments), 'segment')}. {picture.alternative}")
     for suffix in ("csv", "json", "png"):
         print(folder / f"{picture.name}.{suffix}")
     return 0

@@ -143,10 +143,11 @@ def summary(scores, output):
         Lines of text.
     """
     clips, speakers = (scores["intervals"][n] for n in ("clips", "speakers"))
-    head = f"{scores['clips']} clips, {counted(scores['speakers'], 'speaker')}"
+    speakers = counted(scores["speakers"], "speaker")
+    head = f"{counted(scores['clips'], 'clip')}, {speakers}"
     lines = [
         f"{head}: {DIVIDED[scores['folds_by']]} was tested by a model trained "
-        f"on the others ({len(scores['folds'])} folds).",
+        f"on the others ({counted(len(scores['folds']), 'fold')}).",
         "",
         _row("", "%", "95 % over clips", "95 % over speakers"),
         _row("UA", scores["UA"], clips["UA"], speakers and speakers["UA"]),

@@ -36,8 +36,10 @@ class Procedure:
         returns them.
     folds : list of str
         Names of the folds that have runs.
-    scores, by_clip, by_speaker : dict
-        Score -> value, and its intervals, as fractions.
+    scores, by_clip : dict
+        Score -> value, and its interval over clips, as fractions.
+    by_speaker : dict or None
+        Score -> its interval over speakers; None if one speaker was tested.
     plan : PlanRecord or None
         The plan that it belongs to.
     """
@@ -51,7 +53,7 @@ class Procedure:
     folds: list
     scores: dict
     by_clip: dict
-    by_speaker: dict
+    by_speaker: dict | None
     plan: object
 
     @property
@@ -252,6 +254,7 @@ def _procedure(kinds, plan, classes, speakers, resamples):
         for fold in folds
     ]
     scores = protocol_scores(trials, len(classes))
+    several = clips["speaker"].nunique() > 1
     name = runs[0].procedure
     return Procedure(
         name=name,
@@ -263,7 +266,9 @@ def _procedure(kinds, plan, classes, speakers, resamples):
         folds=folds,
         scores={name: score[0] for name, score in scores.items()},
         by_clip=bootstrap(trials, len(classes), "clip", resamples),
-        by_speaker=bootstrap(trials, len(classes), "speaker", resamples),
+        by_speaker=bootstrap(trials, len(classes), "speaker", resamples)
+        if several
+        else None,
         plan=plan,
     )
 
