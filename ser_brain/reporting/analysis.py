@@ -16,7 +16,7 @@ from ser_brain.evaluation.statistics import (
 from ser_brain.reporting.pairs import compare_all
 from ser_brain.reporting.published import PUBLISHED, TITLES, procedure_title
 from ser_brain.results.checks import repeat_mode
-from ser_brain.results.frames import clip_table
+from ser_brain.results.frames import clip_table, fold_order
 from ser_brain.results.runs import WHOLE
 
 
@@ -223,17 +223,6 @@ def analyse(runs, plans, missing, resamples=5000):
         comparisons=compare_all(procedures, classes, resamples),
         missing=missing,
     )
-
-
-def fold_order(name):
-    """Sort fold 10 after fold 2, and names alphabetically.
-
-    Example
-    -------
-    >>> sorted(["10", "DC", "2"], key=fold_order)
-    ['2', '10', 'DC']
-    """
-    return (0, int(name), "") if name.isdigit() else (1, 0, name)
 
 
 def _by_kind(runs, plan):

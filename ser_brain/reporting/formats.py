@@ -25,6 +25,20 @@ def counted(number, name):
     return f"{number} {name}{'es' if name.endswith('s') else 's'}"
 
 
+def spoken(seconds):
+    """Format a duration in a suitable unit.
+
+    Example
+    -------
+    >>> spoken(12.34), spoken(1806), spoken(9000)
+    ('12.3 s', '30.1 min', '2.5 h')
+    """
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
 def shown(value, deviation=None, decimals=1, empty=NOTHING):
     """Format a figure for printing.
 

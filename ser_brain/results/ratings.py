@@ -63,7 +63,7 @@ def write_ratings(folder, rows, targets, metrics):
 
 
 def find_ratings(folders, scale=None):
-    """Find the ``ratings.json`` of all finished runs below some folders.
+    """Find the runs of one kind that predict ratings.
 
     Arguments
     ---------
@@ -83,12 +83,41 @@ def find_ratings(folders, scale=None):
         If ratings.csv is not the file that it was written with, or runs
         differ in corpus, scale or targets.
     """
+    runs = list(read_all_ratings(folders, scale).values())
+    kinds = {(m["corpus"], m["scale"], *m["CCC"]) for m in runs}
+    if len(kinds) > 1:
+        told = "; ".join(", ".join(kind) for kind in sorted(kinds))
+        raise InputError(
+            f"runs of ratings differ in corpus, scale or targets ({told}): "
+            "give the folders of one kind, or choose by --scale."
+        )
+    return runs
+
+
+def read_all_ratings(folders, scale=None):
+    """Read the ``ratings.json`` of all finished runs below some folders.
+
+    Arguments
+    ---------
+    folders, scale
+        As for :func:`find_ratings`.
+
+    Returns
+    -------
+    dict
+        Run folder -> content of ratings.json, in the order of their paths.
+
+    Raises
+    ------
+    InputError
+        If ratings.csv is not the file that it was written with.
+    """
     paths = {
         path.resolve(): path
         for folder in folders
         for path in folder.rglob(METRICS)
     }
-    runs = []
+    runs = {}
     for _, path in sorted(paths.items()):
         metrics = read_json(path)
         if scale not in (None, metrics["scale"]):
@@ -100,12 +129,5 @@ def find_ratings(folders, scale=None):
                 f"{table} is not the file that its {METRICS} was written "
                 "with: run the recipe again."
             )
-        runs.append(metrics)
-    kinds = {(m["corpus"], m["scale"], *m["CCC"]) for m in runs}
-    if len(kinds) > 1:
-        told = "; ".join(", ".join(kind) for kind in sorted(kinds))
-        raise InputError(
-            f"runs of ratings differ in corpus, scale or targets ({told}): "
-            "give the folders of one kind, or choose by --scale."
-        )
+        runs[path.parent] = metrics
     return runs
