@@ -31,4 +31,5 @@ COMMANDS = (
     "list",
     "table",
     "report",
+    "completion",
 )

@@ -11,6 +11,7 @@ from ser_brain.errors import InputError
 from ser_brain.reporting.formats import counted
 
 HELP = "what is installed, what is missing, how to fix it"
+EXAMPLES = ("ser-brain doctor",)
 HUB_MODEL = "facebook/wav2vec2-base"
 HUB_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 ASSETS = ("nano_wav2vec2", "nano_wav2vec", "whisper_tiny_en", "mini_corpus")

@@ -5,6 +5,11 @@ from pathlib import Path
 from ser_brain.errors import InputError
 
 HELP = "run folders to a page, tables and pictures"
+EXAMPLES = (
+    "ser-brain report results/SAVEE",
+    "ser-brain report results/SAVEE/vft results/SAVEE/tapt --scale "
+    "nano --output report",
+)
 COMPLETE, INCOMPLETE = 0, 1
 
 

@@ -6,6 +6,11 @@ from pathlib import Path
 from ser_brain.reporting.formats import counted
 
 HELP = "the strip of a P-TAPT run's emotion states over a recording"
+EXAMPLES = (
+    "ser-brain states results/SAVEE/ptapt/nano/fold_JE/seed_1 a.wav",
+    "ser-brain states results/SAVEE/ptapt/nano/fold_JE/seed_1 a.wav "
+    "--k 64 --output a",
+)
 
 
 def add_arguments(sub):

@@ -10,6 +10,11 @@ from ser_brain.errors import InputError
 from ser_brain.reporting.formats import DIVIDED, counted
 
 HELP = "a table of labelled clips to a cross-validated model"
+EXAMPLES = (
+    "ser-brain train calls.csv --output model",
+    "ser-brain train calls.csv --output model --scale nano --device cpu",
+    "ser-brain train calls.csv --output model --head_lr 0.003",
+)
 TAKES_SETTINGS = True
 INTERRUPTED = 130
 # Settings that the command itself decides for each run.

@@ -58,6 +58,11 @@ def run_recipe(train, corpus, prepare, argv=None):
             if reason is error:
                 raise
             raise reason from error
+        except SystemExit as end:
+            if end.code == 0:
+                # After SpeechBrain's --help, the examples of the script.
+                print(f"\n{sys.modules[train.__module__].__doc__.strip()}")
+            raise
         return 0
 
     try:
