@@ -31,5 +31,6 @@ COMMANDS = (
     "list",
     "table",
     "report",
+    "compare",
     "completion",
 )

@@ -82,6 +82,19 @@ def percent(share, deviation=None):
     return shown(100 * share, None if deviation is None else 100 * deviation)
 
 
+def signed(share):
+    """Format a difference of fractions in percent; a dash if missing.
+
+    Example
+    -------
+    >>> signed(0.0102), signed(-0.2), signed(float("nan"))
+    ('+1.0', '−20.0', '–')
+    """
+    if share != share:
+        return NOTHING
+    return f"{100 * share:+.1f}".replace("-", "−")
+
+
 def interval(pair):
     """Format an interval in percent; a dash if there is none.
 

@@ -11,6 +11,7 @@ from ser_brain.reporting.formats import (
     p_value,
     percent,
     shown,
+    signed,
 )
 from ser_brain.reporting.table import Table, markdown, plain_markdown
 from ser_brain.reporting.texts import TEXTS, notices
@@ -173,7 +174,7 @@ def comparison_table(analysis):
     rows = [
         [
             one["pair"],
-            f"{100 * one['difference']:+.1f}".replace("-", "−"),
+            signed(one["difference"]),
             str(one["runs"]),
             p_value(one["p"]),
             p_value(one["p_holm"]),
