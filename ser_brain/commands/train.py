@@ -148,8 +148,7 @@ def summary(scores, output):
         Lines of text.
     """
     clips, speakers = (scores["intervals"][n] for n in ("clips", "speakers"))
-    speakers = counted(scores["speakers"], "speaker")
-    head = f"{counted(scores['clips'], 'clip')}, {speakers}"
+    head = ", ".join(counted(scores[f"{n}s"], n) for n in ("clip", "speaker"))
     lines = [
         f"{head}: {DIVIDED[scores['folds_by']]} was tested by a model trained "
         f"on the others ({counted(len(scores['folds']), 'fold')}).",

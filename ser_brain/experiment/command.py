@@ -61,7 +61,8 @@ def run_recipe(train, corpus, prepare, argv=None):
         except SystemExit as end:
             if end.code == 0:
                 # After SpeechBrain's --help, the examples of the script.
-                print(f"\n{sys.modules[train.__module__].__doc__.strip()}")
+                examples = sys.modules[train.__module__].__doc__ or ""
+                print(f"\n{examples.strip()}")
             raise
         return 0
 

@@ -12,6 +12,7 @@ from ser_brain.results.frames import fold_order
 from ser_brain.results.records import find_plans
 from ser_brain.results.runs import (
     METRICS,
+    SETTINGS,
     find_runs,
     find_unfinished,
     refuse_nothing,
@@ -24,6 +25,7 @@ FINISHED, UNFINISHED, FAILED, BROKEN = STATES = (
     "broken",
 )
 NAMES = ["corpus", "procedure", "scale", "fold", "seed"]
+LOGS = (SETTINGS, "log.txt", "train_log.txt", "process.log")
 COLUMNS = [*NAMES, "state", "UA", "WA", "CCC", "seconds", "when", "folder"]
 
 
@@ -62,12 +64,14 @@ def list_runs(folder, scale=None):
     """
     folder = Path(folder)
     broken = {}
+    runs = find_runs([folder], scale, broken)
+    rated = ratings.read_all_ratings([folder], scale, broken)
     finished = {
         run.folder.resolve(): _row(run.folder, run.metrics, METRICS)
-        for run in find_runs([folder], scale, broken)
+        for run in runs
     } | {
         run.resolve(): _row(run, metrics, ratings.METRICS)
-        for run, metrics in ratings.read_all_ratings([folder], scale).items()
+        for run, metrics in rated.items()
     }
     failed = _failed(folder, scale)
     others = {
@@ -128,17 +132,18 @@ def _row(folder, metrics=None, result=None):
 
 def _named(folder):
     """What the path of a run folder says of it."""
-    *names, fold, seed = map(unquote, folder.resolve().parts[-5:])
-    if not (fold.startswith("fold_") and seed.startswith("seed_")):
+    parts = folder.resolve().parts
+    if len(parts) < 6 or not parts[-2].startswith("fold_"):
         return {}
+    *names, fold, seed = map(unquote, parts[-5:])
     fold, seed = fold.removeprefix("fold_"), seed.removeprefix("seed_")
     seed = int(seed) if seed.isdigit() else seed
     return dict(zip(NAMES, [*names, fold, seed]))
 
 
 def _when(folder, result):
-    """Time of the result or, without one, of the last file; None without."""
-    paths = [folder / result] if result else folder.glob("*")
+    """Time of the result or, without one, of the last log; None without."""
+    paths = [folder / name for name in ([result] if result else LOGS)]
     times = [path.stat().st_mtime for path in paths if path.is_file()]
     if not times:
         return None

@@ -94,13 +94,16 @@ def find_ratings(folders, scale=None):
     return runs
 
 
-def read_all_ratings(folders, scale=None):
+def read_all_ratings(folders, scale=None, broken=None):
     """Read the ``ratings.json`` of all finished runs below some folders.
 
     Arguments
     ---------
     folders, scale
         As for :func:`find_ratings`.
+    broken : dict, optional
+        Gets the folder and InputError of each run that was edited. Without
+        it, the first such error is raised.
 
     Returns
     -------
@@ -119,15 +122,24 @@ def read_all_ratings(folders, scale=None):
     }
     runs = {}
     for _, path in sorted(paths.items()):
-        metrics = read_json(path)
-        if scale not in (None, metrics["scale"]):
-            continue
-        table = path.with_name(PREDICTIONS)
-        written = metrics["predictions_sha256"]
-        if not table.is_file() or digest(table) != written:
-            raise InputError(
-                f"{table} is not the file that its {METRICS} was written "
-                "with: run the recipe again."
-            )
-        runs[path.parent] = metrics
+        try:
+            metrics = read_json(path)
+            if scale in (None, metrics["scale"]):
+                _check_ratings(path, metrics)
+                runs[path.parent] = metrics
+        except InputError as error:
+            if broken is None:
+                raise
+            broken[path.parent] = error
     return runs
+
+
+def _check_ratings(path, metrics):
+    """Check that ratings.csv is as it was written."""
+    table = path.with_name(PREDICTIONS)
+    written = metrics["predictions_sha256"]
+    if not table.is_file() or digest(table) != written:
+        raise InputError(
+            f"{table} is not the file that its {METRICS} was written "
+            "with: run the recipe again."
+        )

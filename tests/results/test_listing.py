@@ -87,6 +87,10 @@ def test_runs_that_predict_ratings(tmp_path, capsys):
     assert line.split()[:11] == (
         "calls vad nano 1 1 finished – – 0.250 7.0 s".split()
     )
+    (folder / "ratings.csv").write_text("edited")
+    assert cli.main(["list", str(tmp_path)]) == 1
+    out, err = capsys.readouterr()
+    assert " broken " in out and "ratings.csv is not the file" in err
 
 
 def test_table_csv_and_json_agree(tree, capsys):
