@@ -134,6 +134,8 @@ setup(
         "soundfile>=0.12",
         "soxr>=0.5",
         "tqdm",
+        # Completion of ser-brain's words in a shell.
+        "shtab>=1.7",
         "matplotlib>=3.8",
         "jinja2>=3.1",
         "tensorboard>=2.14",

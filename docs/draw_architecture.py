@@ -32,6 +32,7 @@ LEVELS = (
     ("assets",),
     ("locks",),
     ("files",),
+    ("words",),
     ("errors", "stopping"),
 )
 # These rooms wire the ones below them together: of their arrows, those to
@@ -43,7 +44,7 @@ NEIGHBOURS = {
     ("plans", "experiment"),
     ("serving", "inference"),
 }
-COMMON = {"locks", "files", "errors", "stopping"}
+COMMON = {"locks", "files", "errors", "stopping", "words"}
 
 # Centre of each room (x, y) and what it is for.
 ROOMS = {
@@ -213,7 +214,7 @@ def draw_rooms():
     draw_box(
         axes,
         (middle, -1.0),
-        "locks, files, errors, stopping",
+        "locks, files, errors, stopping, words",
         common,
         WHOLE_WIDTH,
     )

@@ -1,13 +1,11 @@
 """The console command ``ser-brain``; :mod:`ser_brain.commands` does the work."""
 
-import argparse
 import difflib
 import sys
-from importlib import import_module
 
-from ser_brain import __version__
-from ser_brain.commands import COMMANDS
+from ser_brain.commands.parser import build_parser
 from ser_brain.errors import InputError, exit_code
+from ser_brain.words import last_of_each
 
 
 def main(argv=None):
@@ -32,7 +30,7 @@ def main(argv=None):
     parser = build_parser()
     arguments, overrides = parser.parse_known_args(argv)
     if "overrides" in arguments:
-        arguments.overrides = overrides
+        arguments.overrides = last_of_each(overrides)
     elif overrides:
         parser.error(f"unrecognized arguments: {' '.join(overrides)}")
     return exit_code(lambda: carry_out(arguments))
@@ -58,27 +56,6 @@ def carry_out(arguments):
             f"--{error.key} is neither an option nor a setting: did you mean "
             f"--{near[0]}?"
         ) from error
-
-
-def build_parser():
-    """Build the parser of ``ser-brain``, with one subparser per command."""
-    parser = argparse.ArgumentParser(
-        "ser-brain", description="Speech emotion recognition: ser_brain."
-    )
-    parser.add_argument("--version", action="version", version=__version__)
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name in COMMANDS:
-        command = import_module(f"ser_brain.commands.{name}")
-        takes_settings = getattr(command, "TAKES_SETTINGS", False)
-        # If settings are accepted, --fold is not an abbreviation of --folds.
-        sub = subparsers.add_parser(
-            name, help=command.HELP, allow_abbrev=not takes_settings
-        )
-        command.add_arguments(sub)
-        sub.set_defaults(command=command.run)
-        if takes_settings:
-            sub.set_defaults(overrides=[])
-    return parser
 
 
 if __name__ == "__main__":

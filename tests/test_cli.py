@@ -230,7 +230,7 @@ def test_doctor_tells_corpora_apart(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("SAVEE_ROOT", str(tmp_path))
     monkeypatch.setenv("IEMOCAP_ROOT", str(tmp_path))
     _, found = doctors_lines(capsys)
-    assert "1 clips, incomplete: session DC: 1 anger of 15" in found["SAVEE"]
+    assert "1 clip, incomplete: session DC: 1 anger of 15" in found["SAVEE"]
     assert "looks like SAVEE, not IEMOCAP" in found["IEMOCAP"]
     monkeypatch.setenv("IEMOCAP_ROOT", str(tmp_path / "gone"))
     _, found = doctors_lines(capsys)

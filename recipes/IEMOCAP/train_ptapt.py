@@ -3,6 +3,8 @@
 To run it:
 
     python recipes/IEMOCAP/train_ptapt.py hparams/ptapt.yaml --fold 3
+    python recipes/IEMOCAP/train_ptapt.py hparams/ptapt.yaml --scale nano
+    python recipes/IEMOCAP/train_ptapt.py hparams/ptapt.yaml --device cuda
 
 README.md beside this file has the options and the figures.
 """

@@ -3,6 +3,8 @@
 To run it:
 
     python recipes/IEMOCAP/train_vad.py hparams/vad.yaml --fold 3
+    python recipes/IEMOCAP/train_vad.py hparams/vad.yaml --scale nano
+    python recipes/IEMOCAP/train_vad.py hparams/vad.yaml --device cuda
 
 The corpus is taken from --data_folder or IEMOCAP_ROOT; without either, the
 embedded mini corpus is used at nano scale, whose ratings are made up.

@@ -3,6 +3,8 @@
 To run it:
 
     python recipes/SAVEE/train_frozen.py hparams/frozen.yaml --fold JE
+    python recipes/SAVEE/train_frozen.py hparams/frozen.yaml --scale nano
+    python recipes/SAVEE/train_frozen.py hparams/frozen.yaml --device cuda
 
 README.md beside this file has the options and the figures.
 """

@@ -3,6 +3,8 @@
 To run it:
 
     python recipes/SAVEE/train_segments.py hparams/segments.yaml --fold JE
+    python recipes/SAVEE/train_segments.py hparams/segments.yaml --scale nano
+    python recipes/SAVEE/train_segments.py hparams/segments.yaml --device cuda
 
 README.md beside this file has the options and the figures.
 """

@@ -3,6 +3,8 @@
 To run it:
 
     python recipes/SAVEE/train_vft.py hparams/vft.yaml --fold JE
+    python recipes/SAVEE/train_vft.py hparams/vft.yaml --scale nano
+    python recipes/SAVEE/train_vft.py hparams/vft.yaml --device cuda
 
 README.md beside this file has the options and the figures.
 """

@@ -3,6 +3,7 @@
 A command is a module of this package that is named in ``COMMANDS``. It has
 
 - ``HELP``, its line in ``ser-brain --help``;
+- ``EXAMPLES``, command lines at the end of its own ``--help``;
 - ``add_arguments(sub)``, which adds its arguments to its own parser;
 - ``run(arguments)``, which does the work and returns the exit code;
 - ``TAKES_SETTINGS = True``, if words that it does not know are settings of
@@ -27,6 +28,9 @@ COMMANDS = (
     "train",
     "baseline",
     "run",
+    "list",
     "table",
     "report",
+    "compare",
+    "completion",
 )

@@ -6,6 +6,10 @@ from pathlib import Path
 from ser_brain.errors import InputError
 
 HELP = "log-mel and logistic regression, all folds"
+EXAMPLES = (
+    "ser-brain baseline --corpus SAVEE",
+    "ser-brain baseline --manifest calls.csv",
+)
 
 
 def add_arguments(sub):

@@ -7,6 +7,10 @@ from contextlib import redirect_stderr
 from ser_brain.reporting.formats import DIVIDED, counted
 
 HELP = "what a table of labelled clips holds, and what is doubtful about it"
+EXAMPLES = (
+    "ser-brain check calls.csv",
+    "ser-brain check calls.csv --classes '{calm: [calm, neutral], sad: [sad]}'",
+)
 
 
 def add_arguments(sub):

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from ser_brain import __version__
 from ser_brain.errors import InputError
+from ser_brain.reporting.formats import counted
 
 HELP = "what is installed, what is missing, how to fix it"
+EXAMPLES = ("ser-brain doctor",)
 HUB_MODEL = "facebook/wav2vec2-base"
 HUB_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 ASSETS = ("nano_wav2vec2", "nano_wav2vec", "whisper_tiny_en", "mini_corpus")
@@ -64,7 +66,7 @@ def run(arguments):
                 print(f"      -> {finding.fix}")
     every = [finding for group in findings.values() for finding in group]
     gaps = [finding for finding in every if finding.fix]
-    print(f"\n{len(every)} looked at, {len(gaps)} gaps")
+    print(f"\n{len(every)} looked at, {counted(len(gaps), 'gap')}")
     return 1 if any(finding.vital for finding in gaps) else 0
 
 
@@ -164,7 +166,7 @@ def _check_corpus(corpus):
         )
         return Finding(corpus.name, "no folder is named", fix)
     clips = read_corpus(corpus, folder).clips
-    detail = f"{folder}, {len(clips)} clips"
+    detail = f"{folder}, {counted(len(clips), 'clip')}"
     if is_mini(folder):
         fix = f"let {corpus.environment} name the real corpus"
         return Finding(corpus.name, f"{detail} of the mini corpus", fix)

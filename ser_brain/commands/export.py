@@ -1,6 +1,10 @@
 """``ser-brain export RUN --onnx FILE``: a trained run for other programs."""
 
 HELP = "a trained run as an ONNX file"
+EXAMPLES = (
+    "ser-brain export model",
+    "ser-brain export model --onnx model_int8.onnx --int8",
+)
 
 
 def add_arguments(sub):

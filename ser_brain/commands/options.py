@@ -1,4 +1,4 @@
-"""Options that several commands share: of plans, engines and servers."""
+"""Options that several commands share."""
 
 import signal
 import sys
@@ -78,6 +78,25 @@ def add_server_arguments(sub, port):
         "--port", type=int, default=port, help=f"port ({port}); 0: a free one"
     )
     sub.add_argument("--device", default="cpu", help="cpu (default), cuda, …")
+
+
+def add_resamples(sub):
+    """Add the number of draws of bootstrap and randomisation test."""
+    sub.add_argument(
+        "--resamples",
+        type=int,
+        default=5000,
+        help="draws of the bootstrap and the randomisation test (5000)",
+    )
+
+
+def check_resamples(number):
+    """Refuse too few draws for an interval with an ``InputError``."""
+    if number < 100:
+        raise InputError(
+            f"--resamples {number} is too few for a 95 % interval: give 1000 "
+            "or more."
+        )
 
 
 def choose_engine(arguments, overrides=()):

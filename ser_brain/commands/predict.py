@@ -9,8 +9,14 @@ import time
 from pathlib import Path
 
 from ser_brain.errors import InputError, printable
+from ser_brain.reporting.formats import counted, spoken
 
 HELP = "the emotion of audio files, by a trained run"
+EXAMPLES = (
+    "ser-brain predict results/SAVEE/vft/nano/fold_JE/seed_1 a.wav b.flac",
+    "ser-brain predict model recordings --csv --skip_bad > emotions.csv",
+    "ser-brain predict model.onnx a.wav --runtime onnx --json",
+)
 # Usual suffixes of files that libsndfile opens.
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff")
 SUFFIXES += (".au", ".caf", ".rf64", ".sph", ".w64")
@@ -162,25 +168,11 @@ def speed(records, seconds):
     audio = sum(record["duration"] for record in records)
     if not records:
         return "no file could be read"
-    files = "1 file" if len(records) == 1 else f"{len(records)} files"
+    files = counted(len(records), "file")
     return (
         f"{files}, {spoken(audio)} of audio in {spoken(seconds)}: "
         f"real-time factor {seconds / audio:.2g}"
     )
-
-
-def spoken(seconds):
-    """Format a duration in a suitable unit.
-
-    Example
-    -------
-    >>> spoken(12.34), spoken(1806), spoken(9000)
-    ('12.3 s', '30.1 min', '2.5 h')
-    """
-    for unit, size in (("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"
 
 
 def columns(records):

@@ -1,6 +1,10 @@
 """``ser-brain push MODEL TARGET``: publish a model with its card."""
 
 HELP = "a model with its card, as a folder or on the Hugging Face hub"
+EXAMPLES = (
+    "ser-brain push model ./card",
+    "ser-brain push model owner/name --license cc-by-nc-4.0",
+)
 
 
 def add_arguments(sub):

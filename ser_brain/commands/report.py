@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
-from ser_brain.errors import InputError
+from ser_brain.commands import options
 
 HELP = "run folders to a page, tables and pictures"
+EXAMPLES = (
+    "ser-brain report results/SAVEE",
+    "ser-brain report results/SAVEE/vft results/SAVEE/tapt --scale "
+    "nano --output report",
+)
 COMPLETE, INCOMPLETE = 0, 1
 
 
@@ -30,12 +35,7 @@ def add_arguments(sub):
         action="store_true",
         help="runs of variants as rows of their own, beside P-TAPT and V-FT",
     )
-    sub.add_argument(
-        "--resamples",
-        type=int,
-        default=5000,
-        help="draws of the bootstrap and the randomisation test (5000)",
-    )
+    options.add_resamples(sub)
 
 
 def run(arguments):
@@ -50,11 +50,7 @@ def run(arguments):
     """
     from ser_brain.reporting.report import write_report
 
-    if arguments.resamples < 100:
-        raise InputError(
-            f"--resamples {arguments.resamples} is too few for a 95 % "
-            "interval: give 1000 or more."
-        )
+    options.check_resamples(arguments.resamples)
     folders = arguments.folders
     output = arguments.output or folders[0] / "report"
     text, page, missing = write_report(

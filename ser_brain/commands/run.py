@@ -5,6 +5,11 @@ import sys
 from ser_brain.commands import options
 
 HELP = "a procedure on all folds, several runs each"
+EXAMPLES = (
+    "ser-brain run SAVEE hparams/vft.yaml --scale nano --runs 5 --workers 2",
+    "ser-brain run SAVEE hparams/ptapt.yaml --folds DC,JE --runs 3 --dry_run",
+    "ser-brain run IEMOCAP hparams/vft.yaml --lr 5e-5 --device cuda",
+)
 TAKES_SETTINGS = True
 
 

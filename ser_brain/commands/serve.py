@@ -5,6 +5,10 @@ import sys
 from ser_brain.commands.options import add_server_arguments
 
 HELP = "a model behind HTTP: audio in, JSON out"
+EXAMPLES = (
+    "ser-brain serve model",
+    "ser-brain serve model --port 8080 --queue 128 --max_seconds 30",
+)
 
 
 def add_arguments(sub):

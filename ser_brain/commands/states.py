@@ -3,7 +3,14 @@
 import csv
 from pathlib import Path
 
+from ser_brain.reporting.formats import counted
+
 HELP = "the strip of a P-TAPT run's emotion states over a recording"
+EXAMPLES = (
+    "ser-brain states results/SAVEE/ptapt/nano/fold_JE/seed_1 a.wav",
+    "ser-brain states results/SAVEE/ptapt/nano/fold_JE/seed_1 a.wav "
+    "--k 64 --output a",
+)
 
 
 def add_arguments(sub):
@@ -71,7 +78,7 @@ def run(arguments):
             writer = csv.DictWriter(file, list(segments[0]))
             writer.writeheader()
             writer.writerows(segments)
-    print(f"{len(segments)} segments. {picture.alternative}")
+    print(f"{counted(len(segments), 'segment')}. {picture.alternative}")
     for suffix in ("csv", "json", "png"):
         print(folder / f"{picture.name}.{suffix}")
     return 0

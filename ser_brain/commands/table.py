@@ -7,6 +7,11 @@ from ser_brain.commands import options
 from ser_brain.errors import InputError
 
 HELP = "a table of the paper beside ours"
+EXAMPLES = (
+    "ser-brain table 2 --scale nano --runs 5 --workers 2",
+    "ser-brain table 1 --dry_run",
+    "ser-brain table 3 SAVEE=/path/to/SAVEE --scale nano",
+)
 TAKES_SETTINGS = True
 NUMBERS = ("1", "2", "3", "4", "5")
 

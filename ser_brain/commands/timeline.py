@@ -6,6 +6,11 @@ import time
 from ser_brain.errors import printable
 
 HELP = "the emotions of a long recording over time, by a trained run"
+EXAMPLES = (
+    "ser-brain timeline model call.wav",
+    "ser-brain timeline model call.wav --picture call.png --window 3 --hop 1",
+    "ser-brain timeline model call.wav --turns call.rttm --csv > call.csv",
+)
 FORMS = {
     "json": "steps and segments",
     "csv": "one row per segment",

@@ -10,6 +10,11 @@ from ser_brain.errors import InputError
 from ser_brain.reporting.formats import DIVIDED, counted
 
 HELP = "a table of labelled clips to a cross-validated model"
+EXAMPLES = (
+    "ser-brain train calls.csv --output model",
+    "ser-brain train calls.csv --output model --scale nano --device cpu",
+    "ser-brain train calls.csv --output model --head_lr 0.003",
+)
 TAKES_SETTINGS = True
 INTERRUPTED = 130
 # Settings that the command itself decides for each run.
@@ -143,10 +148,10 @@ def summary(scores, output):
         Lines of text.
     """
     clips, speakers = (scores["intervals"][n] for n in ("clips", "speakers"))
-    head = f"{scores['clips']} clips, {counted(scores['speakers'], 'speaker')}"
+    head = ", ".join(counted(scores[f"{n}s"], n) for n in ("clip", "speaker"))
     lines = [
         f"{head}: {DIVIDED[scores['folds_by']]} was tested by a model trained "
-        f"on the others ({len(scores['folds'])} folds).",
+        f"on the others ({counted(len(scores['folds']), 'fold')}).",
         "",
         _row("", "%", "95 % over clips", "95 % over speakers"),
         _row("UA", scores["UA"], clips["UA"], speakers and speakers["UA"]),

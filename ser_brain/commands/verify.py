@@ -3,6 +3,10 @@
 from ser_brain.errors import InputError
 
 HELP = "whether a model's files are whole and work"
+EXAMPLES = (
+    "ser-brain verify model",
+    "ser-brain verify results/SAVEE/vft/nano/fold_JE/seed_1",
+)
 SECONDS = 1  # of noise to classify
 
 

@@ -5,6 +5,10 @@ import sys
 from ser_brain.commands.options import add_server_arguments
 
 HELP = "a web page: drop or record, timelines, models side by side"
+EXAMPLES = (
+    "ser-brain web model",
+    "ser-brain web model results/SAVEE/vft/nano/fold_JE/seed_1 --port 8080",
+)
 
 
 def add_arguments(sub):

@@ -225,6 +225,60 @@ def bootstrap(folds, n_classes, by="clip", resamples=5000, seed=0, level=0.95):
     >>> bool(0.39 < low < 0.42), bool(0.58 < high < 0.61)
     (True, True)
     """
+    drawn = _resampled(folds, n_classes, by, resamples, seed)
+    return {name: _percentiles(drawn[name], level) for name in SCORES}
+
+
+def bootstrap_difference(
+    first, second, n_classes, by="clip", resamples=5000, seed=0, level=0.95
+):
+    """Percentile intervals of the difference of two protocols' scores.
+
+    Both are scored on the same draws of clips or speakers, so that what makes
+    a clip or speaker easy for both does not widen the interval.
+
+    Arguments
+    ---------
+    first, second : list of FoldTrials
+        All folds, with the same clips in the same order.
+    n_classes, by, resamples, seed, level
+        As for :func:`bootstrap`.
+
+    Returns
+    -------
+    dict
+        As :func:`bootstrap` returns it, of first − second.
+
+    Raises
+    ------
+    ValueError
+        If the clips differ, or as for :func:`bootstrap`.
+
+    Example
+    -------
+    >>> truth = np.arange(100) // 50
+    >>> trials = FoldTrials(truth, truth, np.arange(100)[None] % 2)
+    >>> low, high = bootstrap_difference([trials], [trials], 2)["UA"]
+    >>> float(low), float(high)
+    (0.0, 0.0)
+    """
+    for one, other in zip(first, second, strict=True):
+        if not (
+            np.array_equal(one.truth, other.truth)
+            and np.array_equal(one.speaker, other.speaker)
+        ):
+            raise ValueError("The two have other clips: give the common ones.")
+    ours, theirs = (
+        _resampled(folds, n_classes, by, resamples, seed)
+        for folds in (first, second)
+    )
+    return {
+        name: _percentiles(ours[name] - theirs[name], level) for name in SCORES
+    }
+
+
+def _resampled(folds, n_classes, by, resamples, seed):
+    """The scores of each draw."""
     draws = {"clip": _draw_clips, "speaker": _draw_speakers}
     if by not in draws:
         raise ValueError(f"by={by!r}: draw by one of {sorted(draws)}.")
@@ -234,15 +288,14 @@ def bootstrap(folds, n_classes, by="clip", resamples=5000, seed=0, level=0.95):
         size = min(CHUNK, resamples - begin)
         weights, shares = draws[by](generator, folds, size)
         drawn.append(protocol_scores(folds, n_classes, weights, shares))
-    ends = [50 * (1 - level), 50 * (1 + level)]
     return {
-        name: _percentiles(np.concatenate([part[name] for part in drawn]), ends)
-        for name in SCORES
+        name: np.concatenate([part[name] for part in drawn]) for name in SCORES
     }
 
 
-def _percentiles(draws, ends):
+def _percentiles(draws, level):
     """Percentiles over the draws; nan for a class that was in none of them."""
+    ends = [50 * (1 - level), 50 * (1 + level)]
     found = np.full((2, *draws.shape[1:]), np.nan)
     known = ~np.isnan(draws).all(axis=0)
     found[:, known] = np.nanpercentile(draws[:, known], ends, axis=0)

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import math
-import re
 from pathlib import Path
 
 import ruamel.yaml
@@ -14,6 +13,7 @@ from ser_brain.assets import ROOT
 from ser_brain.dataio.front_end import cache_mode
 from ser_brain.errors import InputError
 from ser_brain.experiment.settings import YAML, load_layer, tag_of
+from ser_brain.words import last_of_each
 
 # Former names of settings, from when there was only one encoder of each kind.
 RENAMED = {
@@ -52,7 +52,8 @@ def parse_arguments(argv):
     Arguments
     ---------
     argv : list of str
-        ``hparams/ptapt.yaml --fold 3 --device cpu ...``
+        ``hparams/ptapt.yaml --fold 3 --device cpu ...``; of an option that is
+        given twice, the last value is used, which is said on stderr.
 
     Returns
     -------
@@ -72,7 +73,8 @@ def parse_arguments(argv):
     >>> path.name, options.precision, overrides
     ('vft.yaml', 'fp32', {'fold': '03', 'lr': 5e-05})
     """
-    name, run_opts, text = _speechbrain_arguments(argv)
+    words = last_of_each([str(word) for word in argv])
+    name, run_opts, text = _speechbrain_arguments(words)
     if run_opts.test_only:
         raise InputError(
             "--test_only would test a model without training: leave it out, "
@@ -111,7 +113,7 @@ def _speechbrain_arguments(argv):
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            words = [_without_equals(str(word)) for word in argv]
+            words = [_without_equals(word) for word in argv]
             return RunOptions.from_command_line_args(words)
     except SystemExit as end:
         if end.code == 0:
@@ -150,9 +152,6 @@ def _read_overrides(text):
 def _no_yaml(text, error):
     """Explain what is wrong with the words after the yaml."""
     reason = getattr(error, "problem", None) or "it is nested too deeply"
-    twice = re.match(r'found duplicate key "(\S+)"', reason)
-    if twice:
-        return InputError(f"--{twice[1]} is given twice: keep one of them.")
     told = " ".join(text.split())[:200]
     return InputError(
         f"{told!r} is not yaml ({reason}): write --key value, each on one "

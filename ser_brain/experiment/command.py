@@ -58,6 +58,12 @@ def run_recipe(train, corpus, prepare, argv=None):
             if reason is error:
                 raise
             raise reason from error
+        except SystemExit as end:
+            if end.code == 0:
+                # After SpeechBrain's --help, the examples of the script.
+                examples = sys.modules[train.__module__].__doc__ or ""
+                print(f"\n{examples.strip()}")
+            raise
         return 0
 
     try:

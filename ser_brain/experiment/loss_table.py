@@ -17,6 +17,7 @@ from ser_brain.experiment.pretraining_loss import (
     summarize_losses,
 )
 from ser_brain.experiment.settings import Settings
+from ser_brain.reporting.formats import counted
 from ser_brain.reporting.paper_tables import loss_table
 from ser_brain.reporting.texts import TEXTS
 
@@ -130,4 +131,5 @@ def loss_notes(objective, section, summaries):
     )
     for name, one in summaries.items():
         if one["too_short"]:
-            yield said["too_short"].format(name=name, count=one["too_short"])
+            clips = counted(one["too_short"], "clip")
+            yield said["too_short"].format(name=name, clips=clips)

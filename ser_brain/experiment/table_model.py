@@ -102,7 +102,10 @@ def _trained(table, output, words, warnings):
     with silence():
         baseline = accuracy_by_fold(baseline_rows(table))
     folders = train_all(table, output, words)
-    runs = [read_run(folder) for folder in folders.values()]
+    runs = [
+        with_speakers(read_run(folder), table.manifest)
+        for folder in folders.values()
+    ]
     analysis = analyse(runs, [], [])
     page = render_page(
         analysis,
@@ -114,6 +117,17 @@ def _trained(table, output, words, warnings):
     scores = described(table, analysis, baseline, warnings)
     write_json(output / SCORES, scores)
     return scores
+
+
+def with_speakers(run, manifest):
+    """Give the clips of a run the speakers of the table.
+
+    The parts of a single speaker were treated as speakers to make folds.
+    """
+    rows = [
+        {**row, "speaker": manifest[row["id"]]["speaker"]} for row in run.rows
+    ]
+    return dataclasses.replace(run, rows=rows)
 
 
 def with_baseline(tables, names, baseline):
@@ -164,15 +178,13 @@ def described(table, analysis, baseline, warnings):
         and, unless there is only one speaker, over speakers.
     """
     procedure = analysis.procedures[0]
-    speakers = speakers_of(table.manifest)
-    several = len(speakers) > 1
     classes = analysis.classes
     counted = {run.fold: run.metrics for run in procedure.runs}
     known = {item["emotion"] for item in table.manifest.values()}
     return {
         "table": table.name,
         "clips": len(table.manifest),
-        "speakers": len(speakers),
+        "speakers": len(speakers_of(table.manifest)),
         "scale": analysis.scale,
         "seed": procedure.runs[0].seed,
         **{name: float(procedure.scores[name]) for name in SCORED},
@@ -182,7 +194,8 @@ def described(table, analysis, baseline, warnings):
         "intervals": {
             "clips": _intervals(procedure.by_clip, classes),
             "speakers": (
-                _intervals(procedure.by_speaker, classes) if several else None
+                procedure.by_speaker
+                and _intervals(procedure.by_speaker, classes)
             ),
         },
         "folds_by": table.rule,

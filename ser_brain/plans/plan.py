@@ -16,6 +16,7 @@ from ser_brain.locks import hold
 from ser_brain.plans.outliers import ROUNDS, select
 from ser_brain.plans.record import failures, joined, read_record
 from ser_brain.plans.states import STATES, PlannedRun, seconds_left, time_left
+from ser_brain.reporting.formats import counted
 from ser_brain.results.outputs import write_json
 from ser_brain.results.records import RECORD
 
@@ -309,7 +310,7 @@ class Plan:
         counts = Counter(states)
         told = [f"{counts[name]} {name}" for name in STATES if counts[name]]
         head = f"{self.folder}: repeat {self.repeat}"
-        total = f"{len(runs)} runs: {', '.join(told)}"
+        total = f"{counted(len(runs), 'run')}: {', '.join(told)}"
         left = time_left(seconds_left(runs), workers)
         return "\n".join([head, *lines, total, left])
 

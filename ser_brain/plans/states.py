@@ -7,6 +7,7 @@ import pandas
 from ser_brain.engines.runs import Run
 from ser_brain.errors import InputError
 from ser_brain.experiment.stage import Stage
+from ser_brain.reporting.formats import counted
 from ser_brain.results.outputs import read_metrics
 from ser_brain.results.runs import METRICS, has_written_predictions
 
@@ -125,6 +126,6 @@ def time_left(seconds, workers):
         return "nothing is left to run"
     hours = seconds / workers / 3600
     return (
-        f"about {hours:.1f} h left with {workers} runs at a time, by the "
+        f"about {hours:.1f} h left with {counted(workers, 'run')} at a time, by the "
         "finished runs"
     )

@@ -16,7 +16,7 @@ from ser_brain.evaluation.statistics import (
 from ser_brain.reporting.pairs import compare_all
 from ser_brain.reporting.published import PUBLISHED, TITLES, procedure_title
 from ser_brain.results.checks import repeat_mode
-from ser_brain.results.frames import clip_table
+from ser_brain.results.frames import clip_table, fold_order
 from ser_brain.results.runs import WHOLE
 
 
@@ -36,8 +36,10 @@ class Procedure:
         returns them.
     folds : list of str
         Names of the folds that have runs.
-    scores, by_clip, by_speaker : dict
-        Score -> value, and its intervals, as fractions.
+    scores, by_clip : dict
+        Score -> value, and its interval over clips, as fractions.
+    by_speaker : dict or None
+        Score -> its interval over speakers; None if one speaker was tested.
     plan : PlanRecord or None
         The plan that it belongs to.
     """
@@ -51,7 +53,7 @@ class Procedure:
     folds: list
     scores: dict
     by_clip: dict
-    by_speaker: dict
+    by_speaker: dict | None
     plan: object
 
     @property
@@ -223,17 +225,6 @@ def analyse(runs, plans, missing, resamples=5000):
     )
 
 
-def fold_order(name):
-    """Sort fold 10 after fold 2, and names alphabetically.
-
-    Example
-    -------
-    >>> sorted(["10", "DC", "2"], key=fold_order)
-    ['2', '10', 'DC']
-    """
-    return (0, int(name), "") if name.isdigit() else (1, 0, name)
-
-
 def _by_kind(runs, plan):
     """Split runs into those that count, discarded and spare ones."""
     kinds = {"counts": [], "discarded": [], "spare": []}
@@ -252,6 +243,7 @@ def _procedure(kinds, plan, classes, speakers, resamples):
         for fold in folds
     ]
     scores = protocol_scores(trials, len(classes))
+    several = clips["speaker"].nunique() > 1
     name = runs[0].procedure
     return Procedure(
         name=name,
@@ -263,7 +255,9 @@ def _procedure(kinds, plan, classes, speakers, resamples):
         folds=folds,
         scores={name: score[0] for name, score in scores.items()},
         by_clip=bootstrap(trials, len(classes), "clip", resamples),
-        by_speaker=bootstrap(trials, len(classes), "speaker", resamples),
+        by_speaker=bootstrap(trials, len(classes), "speaker", resamples)
+        if several
+        else None,
         plan=plan,
     )
 

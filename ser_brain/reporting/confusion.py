@@ -92,12 +92,12 @@ def _write_cells(axes, percent, counts):
         ink = "white" if share > DARK_CELL else "0.15"
         axes.text(
             column, row - 0.05, f"{share:.0f}",
-            ha="center", va="bottom", color=ink, fontsize=9,
+            ha="center", va="bottom", color=ink, fontsize=10,
             in_layout=False,
         )  # fmt: skip
         axes.text(
             column, row + 0.08, f"{counts[row, column]:d}",
-            ha="center", va="top", color=ink, fontsize=6,
+            ha="center", va="top", color=ink, fontsize=9,
             in_layout=False,
         )  # fmt: skip
 
@@ -107,12 +107,12 @@ def _name_axes(axes, labels, title):
     places = np.arange(len(labels))
     slant = 45 if len(labels) > 4 else 0
     axes.set_xticks(
-        places, labels, rotation=slant, fontsize=8,
+        places, labels, rotation=slant, fontsize=9,
         ha="right" if slant else "center", rotation_mode="anchor",
     )  # fmt: skip
-    axes.set_yticks(places, labels, fontsize=8)
-    axes.set_xlabel("predicted (% of the true class, clips below)", fontsize=8)
-    axes.set_ylabel("true", fontsize=8)
+    axes.set_yticks(places, labels, fontsize=9)
+    axes.set_xlabel("predicted (% of the true class, clips below)", fontsize=9)
+    axes.set_ylabel("true", fontsize=9)
     if title:
         axes.set_title(title, fontsize=9)
     axes.set_xticks(places[1:] - 0.5, minor=True)

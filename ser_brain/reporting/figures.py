@@ -8,7 +8,7 @@ from matplotlib import rc_context
 from matplotlib.ticker import MaxNLocator
 
 from ser_brain.reporting.confusion import draw_confusion
-from ser_brain.reporting.formats import percent
+from ser_brain.reporting.formats import counted, percent
 from ser_brain.reporting.learning import learning_curves
 from ser_brain.reporting.pictures import (
     GREY,
@@ -195,7 +195,9 @@ def confusions(analysis, procedure):
         known = {
             "title": procedure.title,
             "where": "all folds" if fold is None else f"fold {fold}",
-            "count": sum(fold in (None, run.fold) for run in procedure.runs),
+            "count": counted(
+                sum(fold in (None, run.fold) for run in procedure.runs), "run"
+            ),
             "said": _named(classes, recall),
         }
         title = TEXTS["pictures"]["confusion"]["caption"].format(**known)

@@ -17,10 +17,26 @@ def counted(number, name):
 
     Example
     -------
-    >>> counted(1, "clip"), counted(2, "clip")
-    ('1 clip', '2 clips')
+    >>> counted(1, "clip"), counted(2, "clip"), counted(2, "class")
+    ('1 clip', '2 clips', '2 classes')
     """
-    return f"{number} {name}" if number == 1 else f"{number} {name}s"
+    if number == 1:
+        return f"{number} {name}"
+    return f"{number} {name}{'es' if name.endswith('s') else 's'}"
+
+
+def spoken(seconds):
+    """Format a duration in a suitable unit.
+
+    Example
+    -------
+    >>> spoken(12.34), spoken(1806), spoken(9000)
+    ('12.3 s', '30.1 min', '2.5 h')
+    """
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
 
 
 def shown(value, deviation=None, decimals=1, empty=NOTHING):
@@ -66,14 +82,29 @@ def percent(share, deviation=None):
     return shown(100 * share, None if deviation is None else 100 * deviation)
 
 
-def interval(pair):
-    """Format an interval in percent.
+def signed(share):
+    """Format a difference of fractions in percent; a dash if missing.
 
     Example
     -------
-    >>> interval((0.701, 0.8))
-    '70.1 to 80.0'
+    >>> signed(0.0102), signed(-0.2), signed(float("nan"))
+    ('+1.0', '−20.0', '–')
     """
+    if share != share:
+        return NOTHING
+    return f"{100 * share:+.1f}".replace("-", "−")
+
+
+def interval(pair):
+    """Format an interval in percent; a dash if there is none.
+
+    Example
+    -------
+    >>> interval((0.701, 0.8)), interval(None)
+    ('70.1 to 80.0', '–')
+    """
+    if pair is None:
+        return NOTHING
     return " to ".join(map(percent, pair))
 
 
@@ -149,7 +180,8 @@ def summary_table(metrics):
         *((f"recall {name}", value, chance) for name, value in recall.items()),
     ]
     width = max(len(name) for name, _, _ in lines)
-    head = f"{metrics['n']} clips".ljust(width) + f"{'%':>9}{'chance':>9}"
+    head = counted(metrics["n"], "clip").ljust(width)
+    head += f"{'%':>9}{'chance':>9}"
     body = [
         # A class without test clips has no recall.
         f"{name:<{width}}"
@@ -182,8 +214,9 @@ def ratings_summary(metrics):
     valence    0.500    0.250
     mean       0.500
     """
-    width = max(map(len, ["mean", f"{metrics['n']} clips", *metrics["CCC"]]))
-    head = f"{metrics['n']} clips".ljust(width) + f"{'CCC':>9}{'RMSE':>9}"
+    clips = counted(metrics["n"], "clip")
+    width = max(map(len, ["mean", clips, *metrics["CCC"]]))
+    head = clips.ljust(width) + f"{'CCC':>9}{'RMSE':>9}"
     body = [
         f"{name:<{width}}{ccc:9.3f}{metrics['RMSE'][name]:9.3f}"
         for name, ccc in metrics["CCC"].items()

@@ -41,7 +41,8 @@ def _lacking(plan, runs):
         lacking = [s for s in sorted(seeds) if (fold, s) not in finished]
         if lacking:
             names = ", ".join(map(str, lacking))
-            yield f"{title}, fold {fold}: no result of seed {names}"
+            seeds = "seed" if len(lacking) == 1 else "seeds"
+            yield f"{title}, fold {fold}: no result of {seeds} {names}"
     for (fold, seed), error in plan.failed.items():
         if (fold, seed) not in finished:
             yield f"{title}, fold {fold}, seed {seed} failed: {error}"
@@ -59,5 +60,6 @@ def _absent_folds(unplanned, runs):
         have = {run.fold for run in unplanned if run.procedure == procedure}
         if expected - have:
             title = procedure_title(procedure)
-            absent = ", ".join(sorted(expected - have))
-            yield f"{title}: no run of fold {absent}"
+            absent = sorted(expected - have)
+            folds = "fold" if len(absent) == 1 else "folds"
+            yield f"{title}: no run of {folds} {', '.join(absent)}"

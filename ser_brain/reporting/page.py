@@ -7,6 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ser_brain.reporting.formats import counted
 from ser_brain.reporting.published import SOURCE
 from ser_brain.reporting.report_tables import title
 from ser_brain.reporting.texts import notices
@@ -40,6 +41,7 @@ def render_page(analysis, tables, pictures, warnings=()):
         undefined=StrictUndefined,
         keep_trailing_newline=True,
     )
+    environment.filters["counted"] = counted
     matrices = groupby(pictures["confusion"], attrgetter("group"))
     widest = max(analysis.procedures, key=lambda p: len(p.folds)).clips
     return environment.get_template("page.html").render(

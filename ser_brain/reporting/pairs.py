@@ -39,7 +39,7 @@ def compare_all(procedures, classes, resamples):
         if len(shared):
             answers = [clip_answers(c.merge(shared), classes) for c in clips]
             pair = f"{first.title} − {second.title}"
-            compared = _compare(*answers, resamples)
+            compared = compare_clips(*answers, resamples)
             found.append({"pair": pair, "runs": len(shared), **compared})
     for name in ("p", "p_mcnemar"):
         for one, p in zip(found, holm([one[name] for one in found])):
@@ -47,8 +47,22 @@ def compare_all(procedures, classes, resamples):
     return found
 
 
-def _compare(first, second, resamples):
-    """Apply both tests to one pair of procedures."""
+def compare_clips(first, second, resamples):
+    """Apply both tests to one pair of procedures.
+
+    Arguments
+    ---------
+    first, second : pandas.DataFrame
+        Answers to the same clips, as :func:`clip_answers` returns them.
+    resamples : int
+        Draws of the randomisation test.
+
+    Returns
+    -------
+    dict
+        clips, difference (first − second), p, only_first, only_second and
+        p_mcnemar, as for :func:`compare_all`.
+    """
     contributions = accuracy_contributions(
         first["label"].factorize()[0],
         first.index.get_level_values("fold").factorize()[0],

@@ -1,6 +1,7 @@
 """Runs that predict ratings, as a table of the report."""
 
 from ser_brain.evaluation.statistics import run_deviation
+from ser_brain.reporting.formats import counted
 from ser_brain.reporting.report_tables import worded_table
 from ser_brain.results.ratings import find_ratings
 
@@ -36,7 +37,8 @@ def ratings_table(folders, scale=None):
     ]
     columns = [*(f"fold {fold}" for fold in folds), "mean"]
     known = {name: runs[0][name] for name in ("scale", "corpus")}
-    return worded_table("ratings", rows, columns, runs=len(runs), **known)
+    runs_said = counted(len(runs), "run")
+    return worded_table("ratings", rows, columns, runs=runs_said, **known)
 
 
 def _cells(runs, folds, score, target):

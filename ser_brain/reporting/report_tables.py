@@ -11,6 +11,7 @@ from ser_brain.reporting.formats import (
     p_value,
     percent,
     shown,
+    signed,
 )
 from ser_brain.reporting.table import Table, markdown, plain_markdown
 from ser_brain.reporting.texts import TEXTS, notices
@@ -99,14 +100,22 @@ def scores_table(analysis):
             f"{procedure.title}, {said}",
             percent(procedure.scores[name]),
             interval(procedure.by_clip[name]),
-            interval(procedure.by_speaker[name]),
+            interval(procedure.by_speaker and procedure.by_speaker[name]),
         ]
         for procedure in analysis.procedures
         for name, said in names.items()
     ]
-    count = len(analysis.speakers)
-    few = TEXTS["few_speakers"] if count < FEW_SPEAKERS else ""
-    return worded_table("scores", rows, few=few.format(count=count))
+    return worded_table("scores", rows, few=few_speakers(analysis.speakers))
+
+
+def few_speakers(speakers):
+    """The warning about intervals over few speakers; empty for many."""
+    count = len(speakers)
+    if count >= FEW_SPEAKERS:
+        return ""
+    if count == 1:
+        return TEXTS["one_speaker"].format(speaker=speakers[0])
+    return TEXTS["few_speakers"].format(count=count)
 
 
 def _by_procedure(name, rows, analysis, cell, **known):
@@ -165,7 +174,7 @@ def comparison_table(analysis):
     rows = [
         [
             one["pair"],
-            f"{100 * one['difference']:+.1f}".replace("-", "−"),
+            signed(one["difference"]),
             str(one["runs"]),
             p_value(one["p"]),
             p_value(one["p_holm"]),

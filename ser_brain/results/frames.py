@@ -123,3 +123,14 @@ def _names(run):
     own = {"share": run.share, "fold": run.fold, "seed": run.seed}
     named = ("corpus", "procedure", "scale")
     return {name: run.metrics[name] for name in named} | own
+
+
+def fold_order(name):
+    """Sort fold 10 after fold 2, and names alphabetically.
+
+    Example
+    -------
+    >>> sorted(["10", "DC", "2"], key=fold_order)
+    ['2', '10', 'DC']
+    """
+    return (0, int(name), "") if name.isdigit() else (1, 0, name)

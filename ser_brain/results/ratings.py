@@ -63,7 +63,7 @@ def write_ratings(folder, rows, targets, metrics):
 
 
 def find_ratings(folders, scale=None):
-    """Find the ``ratings.json`` of all finished runs below some folders.
+    """Find the runs of one kind that predict ratings.
 
     Arguments
     ---------
@@ -83,24 +83,7 @@ def find_ratings(folders, scale=None):
         If ratings.csv is not the file that it was written with, or runs
         differ in corpus, scale or targets.
     """
-    paths = {
-        path.resolve(): path
-        for folder in folders
-        for path in folder.rglob(METRICS)
-    }
-    runs = []
-    for _, path in sorted(paths.items()):
-        metrics = read_json(path)
-        if scale not in (None, metrics["scale"]):
-            continue
-        table = path.with_name(PREDICTIONS)
-        written = metrics["predictions_sha256"]
-        if not table.is_file() or digest(table) != written:
-            raise InputError(
-                f"{table} is not the file that its {METRICS} was written "
-                "with: run the recipe again."
-            )
-        runs.append(metrics)
+    runs = list(read_all_ratings(folders, scale).values())
     kinds = {(m["corpus"], m["scale"], *m["CCC"]) for m in runs}
     if len(kinds) > 1:
         told = "; ".join(", ".join(kind) for kind in sorted(kinds))
@@ -109,3 +92,54 @@ def find_ratings(folders, scale=None):
             "give the folders of one kind, or choose by --scale."
         )
     return runs
+
+
+def read_all_ratings(folders, scale=None, broken=None):
+    """Read the ``ratings.json`` of all finished runs below some folders.
+
+    Arguments
+    ---------
+    folders, scale
+        As for :func:`find_ratings`.
+    broken : dict, optional
+        Gets the folder and InputError of each run that was edited. Without
+        it, the first such error is raised.
+
+    Returns
+    -------
+    dict
+        Run folder -> content of ratings.json, in the order of their paths.
+
+    Raises
+    ------
+    InputError
+        If ratings.csv is not the file that it was written with.
+    """
+    paths = {
+        path.resolve(): path
+        for folder in folders
+        for path in folder.rglob(METRICS)
+    }
+    runs = {}
+    for _, path in sorted(paths.items()):
+        try:
+            metrics = read_json(path)
+            if scale in (None, metrics["scale"]):
+                _check_ratings(path, metrics)
+                runs[path.parent] = metrics
+        except InputError as error:
+            if broken is None:
+                raise
+            broken[path.parent] = error
+    return runs
+
+
+def _check_ratings(path, metrics):
+    """Check that ratings.csv is as it was written."""
+    table = path.with_name(PREDICTIONS)
+    written = metrics["predictions_sha256"]
+    if not table.is_file() or digest(table) != written:
+        raise InputError(
+            f"{table} is not the file that its {METRICS} was written "
+            "with: run the recipe again."
+        )

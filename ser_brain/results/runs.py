@@ -24,7 +24,9 @@ FREE_SETTINGS = frozenset(
 BASE = "classifier"  # the stage that every procedure ends with
 WHOLE = 1.0  # train_share of runs that have no such key
 METRICS, PREDICTIONS = "metrics.json", "predictions.csv"
+RESULTS = (METRICS, "ratings.json")
 SETTINGS = "hyperparams.yaml"
+TESTS = re.compile(r"^(fine_tuning|frozen):", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,7 @@ def _text(path):
         ) from error
 
 
-def find_runs(folders, scale=None):
+def find_runs(folders, scale=None, broken=None):
     """Read all finished runs below some folders, with a progress bar.
 
     Arguments
@@ -197,6 +199,9 @@ def find_runs(folders, scale=None):
         Folders to search, to any depth.
     scale : str, optional
         Only runs of this scale.
+    broken : dict, optional
+        Gets the folder and InputError of each run that was edited or cannot
+        be read. Without it, the first such error is raised.
 
     Returns
     -------
@@ -208,15 +213,23 @@ def find_runs(folders, scale=None):
     InputError
         If a folder is missing, or a run was edited.
     """
-    found = _below(folders, METRICS)
-    if scale is not None:
-        found = [
-            f for f in found if read_json(f / METRICS).get("scale") == scale
-        ]
-    bar = tqdm(
-        found, "runs", unit="run", leave=False, dynamic_ncols=True, disable=None
-    )
-    return [read_run(folder) for folder in bar]
+    found = []
+    for folder in tqdm(
+        _below(folders, METRICS),
+        "runs",
+        unit="run",
+        leave=False,
+        dynamic_ncols=True,
+        disable=None,
+    ):
+        try:
+            if scale in (None, read_json(folder / METRICS).get("scale")):
+                found.append(read_run(folder))
+        except InputError as error:
+            if broken is None:
+                raise
+            broken[folder] = error
+    return found
 
 
 def refuse_nothing(folders, scale=None, begun=()):
@@ -249,13 +262,15 @@ def refuse_nothing(folders, scale=None, begun=()):
     )
 
 
-def find_unfinished(folders, scale=None):
+def find_unfinished(folders, scale=None, ratings=False):
     """Find run folders that were begun and have no result.
 
     Arguments
     ---------
     folders, scale
         As for :func:`find_runs`.
+    ratings : bool
+        Whether runs that predict ratings are included.
 
     Returns
     -------
@@ -265,18 +280,19 @@ def find_unfinished(folders, scale=None):
     return [
         folder
         for folder in _below(folders, SETTINGS)
-        if not (folder / METRICS).is_file()
-        and _classifies(_text(folder / SETTINGS))
+        if not any((folder / name).is_file() for name in RESULTS)
+        and _tests(_text(folder / SETTINGS), ratings)
+        # The model of ser-brain train has settings, but tests nothing.
+        and folder.resolve().name.startswith("seed_")
         and scale in (None, folder.resolve().parents[1].name)
     ]
 
 
-def _classifies(settings):
-    """Whether settings are those of a complete procedure with classes.
-
-    They are not those of pseudo-labels alone, nor of ratings.
-    """
-    return "\nfine_tuning:" in settings and "\ntargets:" not in settings
+def _tests(settings, ratings):
+    """Whether settings are those of a procedure, not of pseudo-labels alone."""
+    if not ratings and "\ntargets:" in settings:
+        return False
+    return TESTS.search(settings) is not None
 
 
 def _below(folders, name):

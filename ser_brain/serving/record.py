@@ -117,11 +117,13 @@ def _of_table(description, found):
     """The cross-validation of ``ser-brain train``."""
     intervals = found["intervals"]
     divided = DIVIDED[found["folds_by"]].capitalize()
+    folds = counted(len(found["folds"]), "fold")
+    clips = counted(found["clips"], "clip")
     speakers = counted(found["speakers"], "speaker")
     return Record(
         description,
         f"{divided} was tested by a model trained on the others "
-        f"({len(found['folds'])} folds, {found['clips']} clips, {speakers}); "
+        f"({folds}, {clips}, {speakers}); "
         "this model was trained on all of them.",
         found["clips"],
         {name: found[name] for name in (*NAMES, "recall")},
@@ -138,11 +140,12 @@ def _of_run(description, run):
     analysis = analyse([run], [], [])
     procedure = analysis.procedures[0]
     speakers = procedure.clips["speaker"].nunique()
-    by_speaker = procedure.by_speaker if speakers > 1 else None
+    by_speaker = procedure.by_speaker
     count = run.metrics["n"]
+    clips = counted(count, "clip")
     return Record(
         description,
-        f"Fold {run.fold} ({count} clips, {counted(speakers, 'speaker')}) "
+        f"Fold {run.fold} ({clips}, {counted(speakers, 'speaker')}) "
         "was tested by this model, which was trained on the other folds.",
         count,
         {name: run.metrics[name] for name in (*NAMES, "recall")},

@@ -8,6 +8,7 @@ from types import ModuleType
 import run_trees
 
 from ser_brain import cli
+from ser_brain.commands import parser
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,7 +20,7 @@ def test_the_example_is_a_command(tmp_path, monkeypatch, capsys):
     worst = ModuleType("ser_brain.commands.worst")
     exec(block, worst.__dict__)
     monkeypatch.setitem(sys.modules, worst.__name__, worst)
-    monkeypatch.setattr(cli, "COMMANDS", (*cli.COMMANDS, "worst"))
+    monkeypatch.setattr(parser, "COMMANDS", (*parser.COMMANDS, "worst"))
     tree = run_trees.write_tree(tmp_path, ("vft",), "DC", 2)
     assert cli.main(["worst", str(tree), "--clips", "3"]) == 0
     lines = capsys.readouterr().out.splitlines()[1:]

@@ -240,7 +240,7 @@ def test_table_3_from_the_command_line(make_wav2vec2, tmp_path, capsys):
     assert cli.main([*words, str(make_wav2vec2())]) == 0
     told = capsys.readouterr().out
     assert "| SAVEE | 1 | 0.50 |" in told and "| 41.37 |" in told
-    assert "SAVEE: 1 clips that are not longer" in told
+    assert "SAVEE: left out as not longer than a masked span: 1 clip" in told
     assert (tmp_path / "results" / "table_3-full" / "table_3.tex").is_file()
 
 

@@ -162,7 +162,7 @@ def test_many_speakers_are_left_out_in_groups(train, scores, tmp_path):
     assert "each group of speakers" in got[1]
 
 
-def test_a_single_speaker_is_warned_of(train, scores):
+def test_a_single_speaker_is_warned_of(train, scores, tmp_path):
     """Clips are divided; no interval over speakers is made up."""
     rows = [
         (str(path), emotion, "anna")
@@ -176,6 +176,9 @@ def test_a_single_speaker_is_warned_of(train, scores):
     assert (found["speakers"], found["folds_by"]) == (1, "clips")
     assert {fold["n"] for fold in found["folds"].values()} == {2}
     assert found["intervals"]["speakers"] is None
+    page = (tmp_path / "model" / "report.html").read_text(encoding="utf-8")
+    assert "10 clips of 1 speaker, 2 classes" in page
+    assert "All clips are of one speaker, anna" in page
 
 
 def test_doubtful_tables_are_told_of(train, scores, tmp_path):

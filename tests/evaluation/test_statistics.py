@@ -15,6 +15,7 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 from ser_brain.evaluation.statistics import (
     FoldTrials,
     bootstrap,
+    bootstrap_difference,
     protocol_scores,
     run_deviation,
 )
@@ -168,3 +169,26 @@ def test_deviation_of_the_mean_over_folds():
     folds = [[59.0, 60.0, 61.0], [68.0, 70.0, 72.0]]
     assert run_deviation(folds) == pytest.approx(5**0.5 / 2)
     assert run_deviation([[59.0, 61.0], [70.0]]) is None
+
+
+def test_a_difference_is_scored_on_the_same_draws():
+    """Better on some clips and nowhere worse: so in every single draw."""
+    draws = np.random.default_rng(0)
+    truth = np.arange(80) // 20
+    speaker = np.arange(80) % 4
+    worse = draws.integers(0, 4, (2, 80))
+    better = worse.copy()
+    better[:, ::7] = truth[::7]
+    one, other = (FoldTrials(truth, speaker, said) for said in (better, worse))
+    for by in ("speaker", "clip"):
+        low, high = bootstrap_difference([one], [other], 4, by, 300)["UA"]
+        gain = (
+            protocol_scores([one], 4)["UA"] - protocol_scores([other], 4)["UA"]
+        )
+        assert 0 <= low < gain[0] < high
+    # Over clips, so is the interval: it is narrower than that of one alone.
+    alone = bootstrap([one], 4, "clip", 300)["UA"]
+    assert high - low < alone[1] - alone[0]
+    elsewhere = FoldTrials(truth[::-1].copy(), speaker, worse)
+    with pytest.raises(ValueError, match="other clips"):
+        bootstrap_difference([one], [elsewhere], 4)

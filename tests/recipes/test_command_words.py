@@ -1,6 +1,8 @@
 """What a recipe's command line takes, and what it refuses in one sentence."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 from recipe_runs import ROOT
@@ -34,8 +36,6 @@ RUN = {"run_folder": "RUN", "n_classes": 4}
             "--wav2vec2 is another name of --encoder",
         ),
         (["--lr", "[1"], "is not yaml"),
-        (["--lr", "1", "--lr", "2"], "--lr is given twice: keep one"),
-        (["--scale", "nano", "--scale=x"], "--scale is given twice"),
         (["--fold", "03\n04"], "(could not find expected ':'): write --key"),
         (["--classes", "[" * 3000], "is not yaml (it is nested too deeply)"),
         (["--lr", ".inf"], "--lr is inf: give a number of at least 0"),
@@ -52,6 +52,73 @@ def test_junk_on_the_command_line(words, sentence):
         parse_arguments(["hparams/ptapt.yaml", *words])
     assert sentence in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "words, key, value, sentence",
+    [
+        ("--epochs 1 --epochs 2", "epochs", 2, "twice; 2 is used."),
+        ("--lr=1e-3 --seed 3 --lr 5e-5", "lr", 5e-5, "twice; 5e-5 is used."),
+        ("--scale x --scale=y --scale z", "scale", "z", "3 times; z is used."),
+        ("--n_clusters [1] --n_clusters [2, 3]", "n_clusters", [2, 3],
+         "twice; [2, 3] is used."),
+    ],
+)  # fmt: skip
+def test_the_last_value_wins(words, key, value, sentence, capsys, monkeypatch):
+    argv = ["hparams/ptapt.yaml", *words.split(" ")]
+    _, run_opts, overrides = parse_arguments(argv)
+    assert overrides[key] == value
+    assert capsys.readouterr().err == f"--{key} is given {sentence}\n"
+    # Each of several processes reads the same words.
+    monkeypatch.setenv("RANK", "1")
+    parse_arguments(argv)
+    assert capsys.readouterr().err == ""
+
+
+def test_run_options_and_switches_given_twice(capsys):
+    words = ["--device", "cuda", "--debug", "--device=cpu", "--debug"]
+    _, run_opts, overrides = parse_arguments(["hparams/vft.yaml", *words])
+    assert (run_opts.device, run_opts.debug, overrides) == ("cpu", True, {})
+    told = capsys.readouterr().err
+    assert told == "--device is given twice; cpu is used.\n"
+
+
+def scripts():
+    """The examples of each recipe's script: the script and its words."""
+    return [
+        pytest.param(line.split()[1:], id=line.strip())
+        for path in sorted((ROOT / "recipes").glob("*/*.py"))
+        for line in path.read_text(encoding="utf-8")
+        .split("\n\n")[2]
+        .split("\n")
+        if line.startswith("    python ")
+    ]
+
+
+def test_every_script_has_examples():
+    named = [each.values[0][0] for each in scripts()]
+    paths = (ROOT / "recipes").glob("*/*.py")
+    every = [p for p in paths if not p.stem.endswith("_prepare")]
+    for path in every:
+        assert named.count(path.relative_to(ROOT).as_posix()) in (2, 3)
+    assert len(set(named)) == len(every)
+
+
+@pytest.mark.parametrize("words", scripts())
+def test_the_examples_of_a_script_parse(words):
+    path, _, overrides = parse_arguments(words[1:])
+    Settings(path, overrides).apply_overrides()
+
+
+def test_help_ends_with_the_examples():
+    script = ROOT / "recipes" / "SAVEE" / "train_vft.py"
+    done = subprocess.run(
+        [sys.executable, script, "--help"], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    options, _, examples = done.stdout.partition("Recipe for vanilla")
+    assert "--precision" in options
+    assert "python recipes/SAVEE/train_vft.py hparams/vft.yaml" in examples
 
 
 @pytest.mark.parametrize("typed", ["a=b.csv", "/x=1/y=/z.csv", "a b=c.csv"])

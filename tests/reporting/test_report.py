@@ -144,6 +144,7 @@ def test_only_runs_of_one_seed_pair_up(written):
 
 
 def test_the_same_runs_give_the_same_page(tmp_path, capsys):
+    """Here one run of one speaker: no plural, no interval over speakers."""
     tree = run_trees.write_tree(tmp_path, ("vft",), "DC", 1)
     codes = [report(tree, "--output", tmp_path / name) for name in "ab"]
     assert codes == [0, 0]
@@ -152,6 +153,15 @@ def test_the_same_runs_give_the_same_page(tmp_path, capsys):
     for first, again in zip(*files):
         assert first.read_bytes() == again.read_bytes()
     assert "### Unweighted accuracy by fold (%)" in capsys.readouterr().out
+    text = (tmp_path / "a" / "report.md").read_text(encoding="utf-8")
+    scores = re.findall(r"^\| V-FT, (?:UA|WA|macro-F1) .*", text, re.MULTILINE)
+    assert len(scores) == 3 and all(row.endswith(" | – |") for row in scores)
+    assert "All clips are of one speaker, DC: there is no interval" in text
+    said = Page((tmp_path / "a" / "report.html").read_text(encoding="utf-8"))
+    whole = "".join(said.text)
+    assert "1 run, 1 fold, 120 clips of 1 speaker, 7 classes." in whole
+    assert "V-FT, fold DC, 1 run " in whole
+    assert not re.search(r"\b1 (runs|folds|clips|speakers)\b", whole)
 
 
 def test_a_name_is_text_not_markup(tmp_path):

@@ -71,7 +71,7 @@ def test_runs_of_two_kinds_are_refused(tree, change, said):
 def test_scale_chooses(tree):
     run_trees.write_run(tree.parent, "vft", "DC", 1, scale="full")
     assert look(tree, "nano") == []
-    assert look(tree, "full") == ["V-FT: no run of fold JE, JK, KL"]
+    assert look(tree, "full") == ["V-FT: no run of folds JE, JK, KL"]
 
 
 def test_other_classes_are_refused(tree):
@@ -202,7 +202,7 @@ def test_an_unfinished_plan_says_what_is_missing(tree):
     ]
     # One fold alone is still part of its plan.
     missing = look(tree / "vft/nano/fold_DC")
-    assert "V-FT, fold KL: no result of seed 1, 2" in missing
+    assert "V-FT, fold KL: no result of seeds 1, 2" in missing
 
 
 def test_a_run_that_was_begun_without_a_plan_is_missing(tree):
@@ -210,7 +210,7 @@ def test_a_run_that_was_begun_without_a_plan_is_missing(tree):
     begun = tree / "vft" / "nano" / "fold_KL" / "seed_2"
     (begun / "metrics.json").unlink()
     assert look(tree) == [
-        "V-FT: no run of fold JE, JK",
+        "V-FT: no run of folds JE, JK",
         f"{begun} was begun and has no result",
     ]
 
