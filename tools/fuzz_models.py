@@ -15,7 +15,6 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from ser_brain.clustering import KMeansEnsemble, PseudoLabels
 from ser_brain.clustering.progress import KMeansProgress
-from ser_brain.commands.predict import as_json
 from ser_brain.corpora.audio import check_audio_files
 from ser_brain.dataio.audio import read_audio
 from ser_brain.errors import InputError
@@ -23,6 +22,7 @@ from ser_brain.files import digest
 from ser_brain.inference import EmotionRecognizer, save_classifier
 from ser_brain.inference.classifier import load_classifier
 from ser_brain.inference.reading import header_samples
+from ser_brain.inference.records import as_json
 from ser_brain.lobes import encoder_dim, load_encoder
 from ser_brain.lobes.fairseq_checkpoint import (
     parse_layers,
@@ -213,7 +213,7 @@ def classifiers(folder):
             encoder, head, description["classes"], description["speeds"]
         )
         shares, *_, label = recognizer.classify_batch(torch.zeros(1, 800))
-        as_json([{"label": label, "shares": shares.tolist()}])
+        as_json({"label": label, "shares": shares.tolist()})
 
     return {
         "classifier.json": Target(read, [told], JSON_TOKENS),

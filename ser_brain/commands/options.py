@@ -59,6 +59,57 @@ def add_plan_arguments(sub, runs=None):
         sub.add_argument(f"--{name}", type=kind, help=text)
 
 
+def add_ensemble_argument(sub):
+    """Add the option for further models that answer together with the first.
+
+    Arguments
+    ---------
+    sub : argparse.ArgumentParser
+        A subparser.
+    """
+    sub.add_argument(
+        "--with",
+        dest="others",
+        metavar="RUN",
+        action="append",
+        default=[],
+        help="another run, whose posteriors are averaged with those of the "
+        "first; may be repeated",
+    )
+
+
+def load_runs(folders, device):
+    """Load a run, or several as an ensemble, which is said on stderr.
+
+    Arguments
+    ---------
+    folders : list of str or Path
+        Run folders, or folders of runs.
+    device : str
+        Where to compute.
+
+    Returns
+    -------
+    EmotionRecognizer or Ensemble
+
+    Raises
+    ------
+    InputError
+        As for ``EmotionRecognizer.ensemble``.
+    """
+    from ser_brain.inference import EmotionRecognizer
+    from ser_brain.inference.classifier import quiet_loading
+    from ser_brain.inference.ensemble import run_folders
+
+    quiet_loading()
+    runs = run_folders(folders)
+    if len(runs) == 1:
+        return EmotionRecognizer.from_run(runs[0], device)
+    recognizer = EmotionRecognizer.ensemble(runs, device)
+    print(f"an ensemble of {len(runs)} runs", file=sys.stderr)
+    return recognizer
+
+
 def add_server_arguments(sub, port):
     """Add the options of a command that serves models on a port.
 

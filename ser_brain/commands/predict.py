@@ -1,14 +1,19 @@
 """``ser-brain predict RUN FILE ...``: the emotion of audio files."""
 
-import csv
 import io
-import json
 import os
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
-from ser_brain.errors import InputError, printable
+from ser_brain.commands.forms import FORMS
+from ser_brain.commands.options import (
+    INTERRUPTED,
+    add_ensemble_argument,
+    load_runs,
+)
+from ser_brain.errors import InputError
 from ser_brain.reporting.formats import counted, spoken
 
 HELP = "the emotion of audio files, by a trained run"
@@ -20,11 +25,20 @@ EXAMPLES = (
 # Usual suffixes of files that libsndfile opens.
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff")
 SUFFIXES += (".au", ".caf", ".rf64", ".sph", ".w64")
+MACHINE_FORMS = {
+    "csv": "one row per file, instead of a table",
+    "json": "a list with one object per file, instead of a table",
+}
 
 
 def add_arguments(sub):
     """Add the command's arguments to its own parser."""
-    sub.add_argument("run", metavar="RUN", help="a run folder, .../seed_1")
+    sub.add_argument(
+        "run",
+        metavar="RUN",
+        help="a run folder, .../seed_1, or a folder of runs: an ensemble",
+    )
+    add_ensemble_argument(sub)
     sub.add_argument(
         "files",
         metavar="FILE",
@@ -32,10 +46,20 @@ def add_arguments(sub):
         help="audio files, or folders with all audio files below them",
     )
     form = sub.add_mutually_exclusive_group()
-    for name in ("csv", "json"):
+    for name, text in MACHINE_FORMS.items():
         form.add_argument(
-            f"--{name}", dest="form", action="store_const", const=name
+            f"--{name}",
+            dest="form",
+            action="store_const",
+            const=name,
+            help=text,
         )
+    form.add_argument(
+        "--output",
+        metavar="RESULTS",
+        help="write the results to a .jsonl or .csv file, as they come; the "
+        "same command goes on with it after an interruption",
+    )
     sub.set_defaults(form="table")
     sub.add_argument("--device", default="cpu", help="cpu (default), cuda, …")
     sub.add_argument(
@@ -62,50 +86,106 @@ def add_arguments(sub):
 
 
 def run(arguments):
-    """Print the emotion of each file; nothing if a bad one is not skipped.
+    """Print or write the emotion of each file as soon as it is known.
 
-    Predictions are printed to stdout; the time taken, without loading the run,
-    to stderr.
+    Predictions go to stdout or to a file; the time taken, without loading the
+    model, to stderr.
 
-    Returns 0, or 1 if a bad file was skipped.
+    Returns 0, 1 if a bad file was skipped, or 130 after Ctrl-C.
 
     Raises
     ------
     InputError
-        If the run, a file or an option is invalid.
+        If the model, a file or an option is invalid.
     """
     paths = audio_files(arguments.files)
-    recognizer = load(arguments)
-    begun = time.perf_counter()
-    records = recognizer.classify_files(
+    models = [arguments.run, *arguments.others]
+    try:
+        if arguments.output is None:
+            return print_all(models, paths, arguments)
+        return write_all(models, paths, arguments)
+    except KeyboardInterrupt:
+        kept = arguments.output is not None
+        again = ": run the same command to continue" if kept else ""
+        print(f"stopped{again}", file=sys.stderr)
+        return INTERRUPTED
+
+
+def print_all(models, paths, arguments):
+    """Print the predictions to stdout; return the exit code."""
+    recognizer = load(models, arguments)
+    # A name that is not UTF-8 is printed as its original bytes.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")
+    form = FORMS[arguments.form](paths, recognizer.classes, arguments.skip_bad)
+    tally = classify(recognizer, paths, arguments, form.write)
+    print(tally.speed(), file=sys.stderr)
+    return 1 if tally.bad else 0
+
+
+def write_all(models, paths, arguments):
+    """Write the predictions to a file, or go on; return the exit code."""
+    from ser_brain.inference.result_file import ResultFile, form_of, model_key
+
+    form_of(arguments.output)
+    recognizer = load(models, arguments)
+    results = ResultFile(
+        arguments.output,
+        paths,
+        recognizer.classes,
+        model_key(model_files(models, arguments.runtime)),
+        arguments.skip_bad,
+    )
+    with results:
+        if results.done:
+            told = f"{results.done} of {counted(len(paths), 'file')}"
+            print(f"{arguments.output} has {told} already", file=sys.stderr)
+        rest = paths[results.done :]
+        tally = classify(recognizer, rest, arguments, results.write)
+    if rest:
+        print(tally.speed(), file=sys.stderr)
+    for line in tally.warned():
+        print(line, file=sys.stderr)
+    return 1 if results.bad else 0
+
+
+def classify(recognizer, paths, arguments, write):
+    """Classify files, and write each record; return a `Tally`."""
+    tally = Tally()
+    records = recognizer.stream_files(
         paths,
         arguments.batch_seconds,
         arguments.num_workers,
         arguments.skip_bad,
     )
-    seconds = time.perf_counter() - begun
-    forms = {"table": as_table, "csv": as_csv, "json": as_json}
-    # A name that is not UTF-8 is printed as its original bytes.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")
-    print(forms[arguments.form](records), flush=True)
-    good = [record for record in records if "error" not in record]
-    print(speed(good, seconds), file=sys.stderr)
-    return 0 if len(good) == len(records) else 1
+    for record in records:
+        write(record)
+        tally.add(record)
+    return tally
 
 
-def load(arguments):
-    """Load the recognizer of a run or of an exported file."""
-    from ser_brain.inference.classifier import quiet_loading
+def load(models, arguments):
+    """Load the recognizer of runs or of exported files."""
+    if arguments.runtime == "torch":
+        return load_runs(models, arguments.device)
+    from ser_brain.inference.ensemble import Ensemble
+    from ser_brain.serving.runtime import OnnxRecognizer
 
-    quiet_loading()
-    if arguments.runtime == "onnx":
-        from ser_brain.serving.runtime import OnnxRecognizer
+    members = [OnnxRecognizer(model) for model in models]
+    return Ensemble(members, models) if len(members) > 1 else members[0]
 
-        return OnnxRecognizer(arguments.run)
-    from ser_brain.inference import EmotionRecognizer
 
-    return EmotionRecognizer.from_run(arguments.run, arguments.device)
+def model_files(models, runtime):
+    """The files that describe models, by their checksums or as a whole."""
+    if runtime == "onnx":
+        from ser_brain.serving.runtime import onnx_file
+
+        return [onnx_file(model) for model in models]
+    from ser_brain.inference.checks import CLASSIFIER
+    from ser_brain.inference.ensemble import run_folders
+
+    runs = run_folders(models)
+    return [run / CLASSIFIER / "classifier.json" for run in runs]
 
 
 def audio_files(given):
@@ -157,78 +237,49 @@ def below(folder):
     return found
 
 
-def speed(records, seconds):
-    """Report in one line how long the audio took.
+class Tally:
+    """What is reported of many records when all are classified.
 
     Example
     -------
-    >>> speed([{"duration": 3.0}, {"duration": 9.0}], seconds=0.6)
-    '2 files, 12.0 s of audio in 0.6 s: real-time factor 0.05'
+    >>> tally = Tally()
+    >>> tally.add({"duration": 3.0, "warnings": ["quiet"]})
+    >>> tally.add({"error": "b.wav is empty"})
+    >>> tally.speed(0.6)
+    '1 file, 3.0 s of audio in 0.6 s: real-time factor 0.2'
+    >>> tally.warned()
+    ['1 answer has the warning quiet']
     """
-    audio = sum(record["duration"] for record in records)
-    if not records:
-        return "no file could be read"
-    files = counted(len(records), "file")
-    return (
-        f"{files}, {spoken(audio)} of audio in {spoken(seconds)}: "
-        f"real-time factor {seconds / audio:.2g}"
-    )
 
+    def __init__(self):
+        self.begun = time.perf_counter()
+        self.good = self.bad = 0
+        self.audio = 0.0
+        self.warnings = Counter()
 
-def columns(records):
-    """The classes, and whether any record is of a bad file."""
-    posteriors = (record.get("posteriors", ()) for record in records)
-    classes = max(posteriors, key=len, default=())
-    return list(classes), any("error" in record for record in records)
+    def add(self, record):
+        """Count a record."""
+        if "error" in record:
+            self.bad += 1
+            return
+        self.good += 1
+        self.audio += record["duration"]
+        self.warnings.update(record["warnings"])
 
-
-def cells(record, classes, form):
-    """The posteriors of a record as text; empty for a bad file."""
-    if "error" in record:
-        return [""] * len(classes)
-    return [form.format(record["posteriors"][name]) for name in classes]
-
-
-def as_table(records):
-    """Format predictions for a terminal: percent, aligned columns."""
-    classes, errors = columns(records)
-    head = ["file", "label", *classes] + ["error"] * errors
-    body = [
-        [printable(record["file"]), record.get("label", "")]
-        + [share.rstrip("%") for share in cells(record, classes, "{:.1%}")]
-        + [printable(record.get("error", ""))] * errors
-        for record in records
-    ]
-    widths = [max(map(len, column)) for column in zip(head, *body)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width)
-            if number < 2 or number > 1 + len(classes)
-            else cell.rjust(width)
-            for number, (cell, width) in enumerate(zip(line, widths))
+    def speed(self, seconds=None):
+        """How long the audio took, in one line."""
+        if not self.good:
+            return "no file could be read"
+        seconds = seconds or time.perf_counter() - self.begun
+        return (
+            f"{counted(self.good, 'file')}, {spoken(self.audio)} of audio in "
+            f"{spoken(seconds)}: real-time factor {seconds / self.audio:.2g}"
         )
-        for line in [head, *body]
-    )
 
-
-def as_csv(records):
-    """Predictions as CSV: file, label, score, one column per class.
-
-    A last column ``error`` is added if a bad file was skipped.
-    """
-    classes, errors = columns(records)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    head = ["file", "label", "score", *classes]
-    writer.writerow(head + ["error"] * errors)
-    for record in records:
-        score = f"{record['score']:.6f}" if "score" in record else ""
-        row = [record["file"], record.get("label", ""), score]
-        row += cells(record, classes, "{:.6f}")
-        writer.writerow(row + [record.get("error", "")] * errors)
-    return text.getvalue().rstrip("\n")
-
-
-def as_json(records):
-    """Predictions as a JSON list."""
-    return json.dumps(records, indent=2, ensure_ascii=False, allow_nan=False)
+    def warned(self):
+        """How often each warning was given, one line each."""
+        return [
+            f"{counted(number, 'answer')} {'has' if number == 1 else 'have'} "
+            f"the warning {name}"
+            for name, number in sorted(self.warnings.items())
+        ]

@@ -2,7 +2,11 @@
 
 import sys
 
-from ser_brain.commands.options import add_server_arguments
+from ser_brain.commands.options import (
+    add_ensemble_argument,
+    add_server_arguments,
+    load_runs,
+)
 
 HELP = "a model behind HTTP: audio in, JSON out"
 EXAMPLES = (
@@ -14,8 +18,12 @@ EXAMPLES = (
 def add_arguments(sub):
     """Add the command's arguments to its own parser."""
     sub.add_argument(
-        "model", metavar="MODEL", help="a run folder, .../seed_1, or a model"
+        "model",
+        metavar="MODEL",
+        help="a run folder, .../seed_1, a model, or a folder of runs: an "
+        "ensemble",
     )
+    add_ensemble_argument(sub)
     add_server_arguments(sub, port=8000)
     sub.add_argument(
         "--queue",
@@ -51,15 +59,13 @@ def run(arguments):
         If the extra is not installed, the port is in use, or the model or an
         option is invalid.
     """
-    from ser_brain.inference import EmotionRecognizer
-    from ser_brain.inference.classifier import quiet_loading
     from ser_brain.serving import address, server
     from ser_brain.serving.service import Service, make_app
     from ser_brain.serving.upload import Limits
 
-    quiet_loading()
     limits = Limits(arguments.max_seconds, arguments.max_megabytes)
-    recognizer = EmotionRecognizer.from_run(arguments.model, arguments.device)
+    folders = [arguments.model, *arguments.others]
+    recognizer = load_runs(folders, arguments.device)
     with address.listen(arguments.host, arguments.port) as listener:
         service = Service(
             recognizer, limits, arguments.queue, arguments.batch_seconds

@@ -3,6 +3,7 @@
 import sys
 import time
 
+from ser_brain.commands.options import add_ensemble_argument, load_runs
 from ser_brain.errors import printable
 
 HELP = "the emotions of a long recording over time, by a trained run"
@@ -21,7 +22,12 @@ FORMS = {
 
 def add_arguments(sub):
     """Add the command's arguments to its own parser."""
-    sub.add_argument("run", metavar="RUN", help="a run folder, .../seed_1")
+    sub.add_argument(
+        "run",
+        metavar="RUN",
+        help="a run folder, .../seed_1, or a folder of runs: an ensemble",
+    )
+    add_ensemble_argument(sub)
     sub.add_argument("file", metavar="FILE", help="an audio file of any length")
     form = sub.add_mutually_exclusive_group()
     for name, text in FORMS.items():
@@ -60,11 +66,8 @@ def run(arguments):
 
     Returns 0; a bad run, file or option raises an ``InputError``.
     """
-    from ser_brain.inference import EmotionRecognizer
-    from ser_brain.inference.classifier import quiet_loading
-
-    quiet_loading()
-    recognizer = EmotionRecognizer.from_run(arguments.run, arguments.device)
+    folders = [arguments.run, *arguments.others]
+    recognizer = load_runs(folders, arguments.device)
     begun = time.perf_counter()
     timeline = recognizer.timeline(
         arguments.file, arguments.window, arguments.hop, arguments.turns

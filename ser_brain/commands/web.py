@@ -2,7 +2,7 @@
 
 import sys
 
-from ser_brain.commands.options import add_server_arguments
+from ser_brain.commands.options import add_server_arguments, load_runs
 
 HELP = "a web page: drop or record, timelines, models side by side"
 EXAMPLES = (
@@ -17,7 +17,8 @@ def add_arguments(sub):
         "models",
         metavar="MODEL",
         nargs="+",
-        help="run folders, .../seed_1, or models; several are compared",
+        help="run folders, .../seed_1, or models; several are compared; a "
+        "folder of runs is an ensemble",
     )
     add_server_arguments(sub, port=7860)
     sub.add_argument(
@@ -43,17 +44,14 @@ def run(arguments):
         If the extra is not installed, the port is in use, or a model or an
         option is invalid.
     """
-    from ser_brain.inference import EmotionRecognizer
-    from ser_brain.inference.classifier import quiet_loading
     from ser_brain.serving import address, web
     from ser_brain.serving.page import Page, named, reports
     from ser_brain.serving.upload import Limits
 
-    quiet_loading()
     limits = Limits(arguments.max_seconds, arguments.max_megabytes)
     folders = named(arguments.models)
     models = {
-        name: EmotionRecognizer.from_run(folder, arguments.device)
+        name: load_runs([folder], arguments.device)
         for name, folder in folders.items()
     }
     # gradio opens its own socket; a port in use is reported here.

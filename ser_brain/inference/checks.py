@@ -1,6 +1,5 @@
 """Checks of runs, waveforms and posteriors."""
 
-import logging
 from pathlib import Path
 
 import torch
@@ -9,10 +8,6 @@ from ser_brain.dataio.audio import SAMPLE_RATE
 from ser_brain.errors import InputError
 
 CLASSIFIER = Path("save", "classifier")
-# Fraction of full scale: 80 dB below it there is only noise or nothing.
-SILENCE = 1e-4
-
-logger = logging.getLogger(__name__)
 
 
 def check_run(folder):
@@ -100,7 +95,7 @@ def check_length(path, samples, shortest):
 
 
 def check_values(path, wav):
-    """Refuse a waveform with NaN or infinity; warn about a silent one.
+    """Refuse a waveform with NaN or infinity.
 
     Arguments
     ---------
@@ -114,16 +109,10 @@ def check_values(path, wav):
     InputError
         If a sample is NaN or infinite.
     """
-    peak = float(wav.abs().max())
     # NaN and infinity both propagate to the maximum.
-    if not peak < float("inf"):
+    if not float(wav.abs().max()) < float("inf"):
         raise InputError(
             f"{path} holds NaN or infinite samples: export it again."
-        )
-    if peak < SILENCE:
-        logger.warning(
-            f"{path} is silent, or its channels cancel each other out: its "
-            "label means nothing."
         )
 
 

@@ -11,12 +11,15 @@ from ser_brain.inference.checks import check_finite, check_length, check_values
 from ser_brain.inference.listening import listen
 from ser_brain.inference.reading import (
     Faults,
-    batches_by_length,
+    batches_in_order,
     check_options,
     header_samples,
+    in_order,
     padded_batches,
     windows,
 )
+from ser_brain.inference.records import records_of
+from ser_brain.inference.warning_rules import log_sound, sound_warnings
 
 
 class Recognizer:
@@ -97,6 +100,7 @@ class Recognizer:
         wav = read_audio(path)
         check_length(path, len(wav), self.shortest)
         check_values(path, wav)
+        log_sound(path, sound_warnings(wav))
         return self._classify([path], wav)
 
     def classify_files(
@@ -104,10 +108,9 @@ class Recognizer:
     ):
         """Compute labels and posteriors of many audio files, in batches.
 
-        Files of similar length are padded to batches, the longest first, which
-        are decoded when they are needed. The results are those of
-        :meth:`classify_file`, whatever the batches. A progress bar is shown on
-        a terminal.
+        Files of similar length are padded to batches, which are decoded when
+        they are needed. The results are those of :meth:`classify_file`,
+        whatever the batches. A progress bar is shown on a terminal.
 
         Arguments
         ---------
@@ -128,8 +131,12 @@ class Recognizer:
         list of dict
             One record per file, in the given order: ``file`` (the path as
             str), ``label``, ``score`` (its probability), ``duration`` (in
-            seconds) and ``posteriors`` (probability by class name). With
-            ``skip_bad`` a bad file's record has ``file`` and ``error``.
+            seconds), ``posteriors`` (probability by class name) and
+            ``warnings``, a list of ``silent`` or ``quiet``, about the
+            recording, and ``unsure``, about the answer
+            (:mod:`ser_brain.inference.warning_rules`). Those about the
+            recording are also logged. With ``skip_bad`` a bad file's record
+            has ``file`` and ``error``.
 
         Raises
         ------
@@ -155,8 +162,39 @@ class Recognizer:
         >>> records = recognizer.classify_files(paths)
         >>> [record["duration"] for record in records]
         [1.0, 0.5]
-        >>> list(records[0]["posteriors"])
-        ['calm', 'sad']
+        >>> list(records[0]["posteriors"]), records[0]["warnings"][0]
+        (['calm', 'sad'], 'silent')
+        """
+        options = batch_seconds, num_workers, skip_bad
+        records = list(self.stream_files(paths, *options))
+        for record in records:
+            log_sound(record["file"], record.get("warnings", ()))
+        return records
+
+    def stream_files(
+        self, paths, batch_seconds=None, num_workers=None, skip_bad=False
+    ):
+        """Yield the records of :meth:`classify_files` as they are computed.
+
+        They come in the given order. Batches are made of files that are near
+        each other in it, so that the first records do not wait for the last
+        files. The headers of all files are read before anything is computed.
+
+        Arguments
+        ---------
+        paths, batch_seconds, num_workers, skip_bad
+            As for :meth:`classify_files`.
+
+        Yields
+        ------
+        dict
+            As there; nothing is logged.
+
+        Raises
+        ------
+        InputError
+            As there; the records before the batch of a bad file have been
+            yielded.
         """
         options = check_options(batch_seconds, num_workers, self.device)
         batch_seconds, num_workers = options
@@ -166,16 +204,21 @@ class Recognizer:
                 count = header_samples(path)
                 check_length(path, count, self.shortest)
                 samples[place] = count
-        batches = batches_by_length(samples, batch_seconds)
-        records = [None] * len(paths)
-        with _progress(len(samples)) as progress:
-            for batch in padded_batches(paths, batches, num_workers, faults):
-                for place, record in self._records(paths, batch, faults):
-                    records[place] = record
-                progress.update(len(batch.place))
-        for place, error in faults.items():
-            records[place] = {"file": str(paths[place]), "error": str(error)}
-        return records
+        batches = batches_in_order(samples, batch_seconds)
+        answers = self._answers(paths, batches, num_workers, faults)
+        with _progress(len(paths)) as progress:
+            for record in in_order(answers):
+                yield record
+                progress.update()
+
+    def _answers(self, paths, batches, num_workers, faults):
+        """Yield index and record of each file, batch by batch."""
+        yield from faults.told(paths)
+        for batch in padded_batches(paths, batches, num_workers, faults):
+            yield from self._records(paths, batch, faults)
+            yield from faults.told(paths)
+        # Of a last batch without a good file.
+        yield from faults.told(paths)
 
     def _records(self, paths, batch, faults):
         """Yield index and record of each good file of a padded batch."""
@@ -193,19 +236,9 @@ class Recognizer:
                 f"of {len(places)}, does not fit the GPU's memory: give "
                 "fewer batch_seconds or another device."
             ) from error
-        posteriors, score, _, label = answers
-        rows = zip(places, counts, label, score.tolist(), posteriors.tolist())
-        for place, count, name, best, shares in rows:
-            yield (
-                place,
-                {
-                    "file": str(paths[place]),
-                    "label": name,
-                    "score": best,
-                    "duration": count / SAMPLE_RATE,
-                    "posteriors": dict(zip(self.classes, shares)),
-                },
-            )
+        records = records_of(self.classes, answers, batch.wavs, counts)
+        for place, record in zip(places, records):
+            yield place, {"file": str(paths[place]), **record}
 
     def _good(self, paths, batch, faults):
         """Return the batch without files with bad samples."""

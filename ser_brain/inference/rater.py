@@ -21,6 +21,7 @@ from ser_brain.inference.classifier import (
     UNREADABLE,
     write_model,
 )
+from ser_brain.inference.warning_rules import log_sound, sound_warnings
 from ser_brain.lobes import load_encoder
 from ser_brain.nnet.heads import UtteranceHead
 
@@ -143,6 +144,7 @@ class Rater:
         signal = read_audio(path)
         check_length(path, len(signal), shortest_clip(self.encoder))
         check_values(path, signal)
+        log_sound(path, sound_warnings(signal))
         speeds = self.description["speeds"]
         outputs = [
             self.head(self.encoder(played(signal, speed)[None]))[0]

@@ -30,6 +30,9 @@ GPU_SECONDS = 120.0
 # Padding costs as much as audio, and on a CPU batching saves little.
 LIKE_LENGTH = 0.9
 MOST_WORKERS = 8
+# Batches' worth of audio that is sorted by length. More makes batches fuller
+# and lets the first result wait longer.
+NEAR = 4
 
 
 def check_options(batch_seconds, num_workers, device):
@@ -149,6 +152,65 @@ def batches_by_length(samples, seconds):
     return batches
 
 
+def batches_in_order(samples, seconds):
+    """Group files into batches of files that are near each other.
+
+    Arguments
+    ---------
+    samples : dict
+        Samples of each file at 16 kHz, by index, in the order of the files.
+    seconds : float
+        As for :func:`batches_by_length`.
+
+    Returns
+    -------
+    list of list of int
+        The batches of :func:`batches_by_length` for the first files, of
+        four times ``seconds`` of audio, then those of the next.
+
+    Example
+    -------
+    >>> batches_in_order({n: 16000 for n in range(6)}, seconds=1)
+    [[0], [1], [2], [3], [4], [5]]
+    >>> batches_in_order({0: 9000, 1: 16000, 2: 9000}, seconds=0.3)
+    [[1], [0], [2]]
+    """
+    batches, near, total = [], {}, 0
+    for place, count in samples.items():
+        near[place] = count
+        total += count
+        if total >= NEAR * seconds * SAMPLE_RATE:
+            batches += batches_by_length(near, seconds)
+            near, total = {}, 0
+    return batches + batches_by_length(near, seconds)
+
+
+def in_order(answers):
+    """Yield answers in the order of their indices, as soon as that is known.
+
+    Arguments
+    ---------
+    answers : iterable of (int, object)
+        Every index from 0 once, in any order.
+
+    Yields
+    ------
+    object
+        The answers.
+
+    Example
+    -------
+    >>> list(in_order([(2, "c"), (0, "a"), (1, "b")]))
+    ['a', 'b', 'c']
+    """
+    waiting, following = {}, 0
+    for place, answer in answers:
+        waiting[place] = answer
+        while following in waiting:
+            yield waiting.pop(following)
+            following += 1
+
+
 def windows(samples, longest):
     """Split an utterance into windows of equal length without overlap.
 
@@ -230,6 +292,12 @@ class Faults(dict):
             if not self.skips:
                 raise
             self[place] = error
+
+    def told(self, paths):
+        """Remove all faults; yield index and record of each file."""
+        for place in sorted(self):
+            error = str(self.pop(place))
+            yield place, {"file": str(paths[place]), "error": error}
 
 
 def padded_and_faults(items):

@@ -12,6 +12,7 @@ from ser_brain.errors import InputError
 from ser_brain.inference.checks import CLASSIFIER, check_run, shortest_clip
 from ser_brain.inference.classifier import load_classifier
 from ser_brain.inference.classifying import Recognizer, by_windows
+from ser_brain.inference.ensemble import Ensemble, run_folders
 from ser_brain.inference.hub import fetched
 from ser_brain.nnet.layer_heads import LayerHead
 from ser_brain.nnet.lengths import sample_counts
@@ -119,6 +120,44 @@ class EmotionRecognizer(Recognizer, nn.Module):
                 f"The device {device} cannot be used ({error}): choose "
                 "another one, such as cpu."
             ) from error
+
+    @classmethod
+    def ensemble(cls, folders, device="cpu"):
+        """Load several runs, whose posteriors are averaged.
+
+        Runs of other folds may have been trained with the speakers that one of
+        them is tested with: a score of all folds together means nothing.
+
+        Arguments
+        ---------
+        folders : list of str or pathlib.Path
+            Run folders; a folder whose direct subfolders are runs stands for
+            all of them. Their encoders may differ.
+        device : str or torch.device
+            Where to compute.
+
+        Returns
+        -------
+        ser_brain.inference.ensemble.Ensemble
+            With the methods of an EmotionRecognizer for batches, files and
+            recordings.
+
+        Raises
+        ------
+        InputError
+            As for :meth:`from_run`, if the classes differ, or if a run is
+            given twice.
+
+        Example
+        -------
+        >>> EmotionRecognizer.ensemble(["/nowhere", "/elsewhere"])
+        Traceback (most recent call last):
+        ...
+        ser_brain.errors.InputError: /nowhere is not a folder: give ...
+        """
+        runs = run_folders(folders)
+        members = [cls.from_run(run, device) for run in runs]
+        return Ensemble(members, [str(run) for run in runs])
 
     @classmethod
     def from_hub(cls, source, revision=None, device="cpu"):

@@ -20,6 +20,7 @@ from ser_brain.inference.checks import (
     shortest_clip,
 )
 from ser_brain.inference.classifier import read_description
+from ser_brain.inference.warning_rules import log_sound, sound_warnings
 from ser_brain.lobes import load_state_encoder
 from ser_brain.results.outputs import read_json
 
@@ -199,6 +200,7 @@ class StateReader:
         signal = read_audio(path)
         check_length(path, len(signal), shortest_clip(self.encoder))
         check_values(path, signal)
+        log_sound(path, sound_warnings(signal))
         frames = self.encoder(signal[None])[0].float().numpy()
         return StateStrip(
             file=str(path),

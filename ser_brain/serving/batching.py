@@ -12,6 +12,7 @@ import torch
 from ser_brain.dataio.audio import SAMPLE_RATE
 from ser_brain.dataio.utterances import padded
 from ser_brain.inference.reading import batches_by_length, check_options
+from ser_brain.inference.records import records_of
 
 
 @dataclass
@@ -83,8 +84,8 @@ class Batcher:
         Returns
         -------
         concurrent.futures.Future
-            Of a dict with ``label``, ``score``, ``duration`` (in seconds) and
-            ``posteriors`` (probability by class name).
+            Of a dict, as :func:`ser_brain.inference.records.records_of` builds
+            them.
 
         Raises
         ------
@@ -149,15 +150,6 @@ class Batcher:
         """Compute the records of one padded batch."""
         batch = padded([SimpleNamespace(signal=j.signal) for j in jobs], "cpu")
         answers = self.recognizer.classify_batch(batch.wavs, batch.wav_lens)
-        posteriors, score, _, label = answers
-        rows = zip(batch.samples.tolist(), label, score.tolist())
-        classes = self.recognizer.classes
-        return [
-            {
-                "label": name,
-                "score": best,
-                "duration": count / SAMPLE_RATE,
-                "posteriors": dict(zip(classes, shares)),
-            }
-            for (count, name, best), shares in zip(rows, posteriors.tolist())
-        ]
+        return records_of(
+            self.recognizer.classes, answers, batch.wavs, batch.samples.tolist()
+        )

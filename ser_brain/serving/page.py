@@ -5,6 +5,8 @@ from pathlib import Path
 import pandas
 
 from ser_brain.errors import InputError
+from ser_brain.inference.records import records_of
+from ser_brain.inference.warning_rules import ABOUT_SOUND, sound_warnings
 from ser_brain.serving.upload import decode
 
 REPORT = "report.html"
@@ -50,14 +52,24 @@ class Page:
         InputError
             If the file is no audio or exceeds the limits.
         """
-        return [self._classify(model, path) for model in self.models.values()]
+        records = (self._record(model, path) for model in self.models.values())
+        return [record["posteriors"] for record in records]
 
-    def _classify(self, model, path):
-        """Class name -> probability."""
+    def notes(self, path):
+        """Sentences on what is doubtful about a recording, as a list."""
+        first = next(iter(self.models.values()))
+        wav = decode(Path(path).read_bytes(), self.limits, first.shortest)
+        return [
+            ABOUT_SOUND[each].format(file="The recording")
+            for each in sound_warnings(wav)
+        ]
+
+    def _record(self, model, path):
+        """As ``records_of`` builds it."""
         content = Path(path).read_bytes()
         wav = decode(content, self.limits, model.shortest)
-        shares = model.classify_batch(wav)[0][0].tolist()
-        return dict(zip(model.classes, shares))
+        answers = model.classify_batch(wav)
+        return records_of(model.classes, answers, wav[None], [len(wav)])[0]
 
     def timeline(self, path, name, picture):
         """Compute the emotions of a recording over time.
@@ -113,18 +125,19 @@ class Page:
         Returns
         -------
         pandas.DataFrame
-            One row per file and model: file, model, label, score and one
-            column per class; ``error`` is the third column if a file was
-            refused.
+            One row per file and model: file, model, label, score, one column
+            per class, and warnings; ``error`` is the third column if a file
+            was refused.
         """
         rows = []
         for path in paths:
             for name, model in self.models.items():
                 row = {"file": Path(path).name, "model": name}
                 try:
-                    shares = self._classify(model, path)
-                    label = max(shares, key=shares.get)
-                    row |= {"label": label, "score": shares[label], **shares}
+                    record = self._record(model, path)
+                    row |= {name: record[name] for name in ("label", "score")}
+                    row |= record["posteriors"]
+                    row["warnings"] = " ".join(record["warnings"])
                 except InputError as error:
                     row["error"] = str(error)
                 rows.append(row)

@@ -43,6 +43,10 @@ class Answer(BaseModel):
     posteriors: dict[str, float] = Field(
         description="The probability of each class."
     )
+    warnings: list[str] = Field(
+        description="silent or quiet, about the recording; unsure, about the "
+        "label."
+    )
 
 
 class Refused(BaseModel):

@@ -103,6 +103,8 @@ def _add_utterance(page):
 
     def classify(path):
         found = page.posteriors(path) if path else [None] * len(bars)
+        for note in page.notes(path) if path else ():
+            gradio.Warning(note)
         return found if len(bars) > 1 else found[0]
 
     recording.change(

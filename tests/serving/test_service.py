@@ -47,6 +47,13 @@ def test_the_answer_is_that_of_classify_file(client, audio, alone):
     )
 
 
+def test_a_silent_recording_is_answered_with_a_warning(client):
+    file = BytesIO()
+    soundfile.write(file, np.zeros(16000), 16000, format="wav")
+    found = client.post("/classify", content=file.getvalue()).json()
+    assert found["warnings"][0] == "silent"
+
+
 def test_many_at_once(recognizer, audio, alone):
     """Batched, each with its own answer."""
     contents = [

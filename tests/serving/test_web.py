@@ -65,6 +65,17 @@ def test_many_files(page, recognizer, files):
     assert "error" not in page.table(files[:2])
 
 
+def test_quiet_recordings_are_noted(page, files, tmp_path):
+    assert page.notes(files[0]) == []
+    wav = 0.001 * read_audio(files[0])
+    soundfile.write(tmp_path / "low.wav", wav.numpy(), 16000)
+    (note,) = page.notes(tmp_path / "low.wav")
+    assert note.startswith("The recording is too quiet")
+    table = page.table([tmp_path / "low.wav"])
+    assert list(table)[-1] == "warnings"
+    assert all(each.startswith("quiet") for each in table["warnings"])
+
+
 def test_a_timeline(page, tmp_path):
     """Its segments lie in the recording, and its drawing is there."""
     wav = read_audio(f"{folder('mini_corpus')}/audio/{CLIPS[0]}")
