@@ -25,6 +25,8 @@ EXTRAS = {
     "web": ["gradio>=5.30"],
     # Parameter-efficient fine-tuning.
     "peft": ["peft>=0.15"],
+    # Other loggers of losses than TensorBoard.
+    "loggers": ["wandb>=0.19", "mlflow>=2.19"],
     "docs": [
         "mkdocs-material>=9.5",
         "mkdocstrings-python>=1.10",
@@ -101,6 +103,7 @@ setup(
         "ser_brain": [
             "assets/**/*",
             "corpora/*.yaml",
+            "experiment/*.yaml",
             "reporting/*.html",
             "reporting/*.css",
             "reporting/*.yaml",

@@ -34,9 +34,9 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
 
     Expects in ``hparams``: stage, seed, lr_schedule, max_seconds,
     micro_batch_seconds, front_end (a cache of ``dataio.front_end``, or
-    None), sampler, updates, updates_per_epoch, validates, file_logger,
-    tensorboard, max_skipped_updates, nonfinite_folder (where updates that
-    are not finite are kept).
+    None), sampler, updates, updates_per_epoch, validates, train_loggers
+    (SpeechBrain's), progress (``experiment.progress``), max_skipped_updates,
+    nonfinite_folder (where updates that are not finite are kept).
     """
 
     def __init__(self, *args, **kwargs):
@@ -280,7 +280,10 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
         samples = sum(len(one.signal) for one in utterances)
         self.trained_seconds += samples / SAMPLE_RATE
         self.trained_wall += time.perf_counter() - begun
-        return total.cpu()
+        total = total.cpu()
+        mean = self.update_average(total, self.avg_train_loss)
+        self.hparams.progress.step(mean)
+        return total
 
     def evaluate_batch(self, batch, stage):
         """Compute the loss of a batch, without gradients."""
@@ -293,6 +296,7 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
             if stage == sb.Stage.TEST:
                 rows = self.posteriors_of(outputs).cpu().tolist()
                 self.posteriors.update(zip(whole.id, rows))
+                self.hparams.progress.step()
         return loss.detach().cpu()
 
     def posteriors_of(self, outputs):
@@ -343,6 +347,8 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
         if stage == sb.Stage.TRAIN:
             self.epoch = epoch
             self.hparams.sampler.set_epoch(epoch)
+            done = (epoch - 1) * self.hparams.updates_per_epoch + self.step
+            self.hparams.progress.begin(epoch, done)
         elif stage == sb.Stage.TEST:
             self.posteriors = {}
 
@@ -356,17 +362,12 @@ class ObjectiveBrain(FiniteUpdates, sb.Brain):
             self.finish_epoch(epoch, {"loss": stage_loss})
 
     def finish_epoch(self, epoch, valid_stats):
-        """Log to train_log.txt and TensorBoard, and save a checkpoint."""
+        """Log the epoch, and save a checkpoint."""
         rate = self.optimizer.param_groups[0]["lr"]
         meta = {"epoch": epoch, "lr": rate}
         train_stats = {"loss": self.train_loss, **self.train_details()}
-        stage = {"stage": self.hparams.stage}
-        self.hparams.file_logger.log_stats(
-            {**stage, **meta}, train_stats, valid_stats or None
-        )
-        self.hparams.tensorboard.log_stats(
-            meta, train_stats, valid_stats or None
-        )
+        for each in self.hparams.train_loggers:
+            each.log_stats(meta, train_stats, valid_stats or None)
         meta = {"epoch": epoch}
         min_keys = []
         if valid_stats:

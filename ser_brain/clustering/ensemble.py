@@ -130,7 +130,9 @@ class KMeansEnsemble:
         if self.backend == "sklearn":
             self.centres = [
                 _sklearn_centres(frames, start, self.iterations)
-                for start in tqdm(starts, desc="k-means", disable=None)
+                for start in tqdm(
+                    starts, desc="k-means", leave=False, disable=None
+                )
             ]
         else:
             self.centres = self._torch_centres(frames, starts, checkpoint)

@@ -235,6 +235,8 @@ def lloyd(frames, starts, iterations, after=None, first=0, size=BLOCK):
         desc="k-means",
         unit="frames",
         unit_scale=True,
+        leave=False,
+        dynamic_ncols=True,
         disable=None,
     )
     with progress, workers(centres[0].device) as spread:

@@ -75,7 +75,8 @@ def check_audio_files(paths, workers=None, progress=True):
                 total=len(paths),
                 desc="Checking audio",
                 unit="file",
-                disable=not progress,
+                leave=False,
+                disable=None if progress else True,
             )
         )
     bad = [

@@ -102,7 +102,15 @@ class FrontEndFile:
                 f"{megabytes(2 * self.dim * frames)} of features of {clips} "
                 f"utterances are computed once, to {self.path}."
             )
-            self._write(tqdm(compute(), "features", clips, dynamic_ncols=True))
+            bar = tqdm(
+                compute(),
+                "features",
+                clips,
+                leave=False,
+                dynamic_ncols=True,
+                disable=None,
+            )
+            self._write(bar)
 
     def open(self):
         """Open the cache, which is called like ``MemoryCache``."""

@@ -21,26 +21,31 @@ class EpochLog(FileTrainLogger):
         The file.
     precision : int
         Decimal places.
+    stage : str
+        The stage whose epochs are logged.
 
     Example
     -------
     >>> path = getfixture("tmp_path") / "train_log.txt"
-    >>> log = EpochLog(str(path), precision=4)
+    >>> log = EpochLog(str(path), precision=4, stage="classifier")
     >>> for epoch, loss in ((1, 3.0), (2, 2.5), (2, 2.0)):
-    ...     meta = {"stage": "classifier", "epoch": epoch}
-    ...     log.log_stats(meta, {"loss": loss}, verbose=False)
+    ...     log.log_stats({"epoch": epoch}, {"loss": loss}, verbose=False)
     >>> print(path.read_text().strip())
     stage: classifier, epoch: 1 - train loss: 3.0000
     stage: classifier, epoch: 2 - train loss: 2.0000
     """
 
+    def __init__(self, save_file, precision, stage):
+        super().__init__(save_file, precision)
+        self.stage = stage
+
     @main_process_only
     def log_stats(self, stats_meta, *args, **kwargs):
-        """See ``FileTrainLogger``; ``stats_meta`` has stage and epoch."""
-        self._forget(stats_meta["stage"], stats_meta["epoch"])
-        super().log_stats(stats_meta, *args, **kwargs)
+        """See ``FileTrainLogger``; ``stats_meta`` has the epoch."""
+        self._forget(stats_meta["epoch"])
+        super().log_stats({"stage": self.stage, **stats_meta}, *args, **kwargs)
 
-    def _forget(self, stage, epoch):
+    def _forget(self, epoch):
         """Remove the lines of this stage from an epoch on."""
         path = Path(self.save_file)
         if not path.is_file():
@@ -50,7 +55,7 @@ class EpochLog(FileTrainLogger):
             line
             for line in lines
             if line.endswith("\n")
-            and not self._is_later(line, f"stage: {stage}, epoch: ", epoch)
+            and not self._is_later(line, f"stage: {self.stage}, epoch: ", epoch)
         ]
         if kept != lines:
             write_atomically(path, "".join(kept))

@@ -9,7 +9,6 @@ import speechbrain as sb
 import torch
 from speechbrain.dataio.dataloader import SaveableDataLoader
 from speechbrain.utils.distributed import if_main_process, run_on_main
-from speechbrain.utils.train_logger import TensorboardLogger
 from threadpoolctl import threadpool_limits
 
 from ser_brain.corpora import class_doubts
@@ -20,7 +19,9 @@ from ser_brain.experiment.environment import environment
 from ser_brain.experiment.epoch_log import EpochLog
 from ser_brain.experiment.other_corpus import ROOT as TEST_ROOT
 from ser_brain.experiment.outline import Outline
+from ser_brain.experiment.progress import view_of
 from ser_brain.experiment.results import drop_results
+from ser_brain.experiment.train_loggers import chosen, open_logger
 from ser_brain.files import write_atomically
 from ser_brain.locks import hold
 from ser_brain.stopping import ignore_in_worker
@@ -58,6 +59,7 @@ class Experiment(Outline):
     def __init__(self, argv, corpus, prepare, folder=None):
         super().__init__(argv, corpus, folder)
         self._start_processes()
+        self._choose_view()
         self._use_threads()
         self.prepare(prepare)
         self._tell_doubts()
@@ -70,17 +72,29 @@ class Experiment(Outline):
         device = self.run_opts.device or sb.utils.distributed.infer_device()
         check_device(device)
         check_precision(self.run_opts, device)
-        chosen = {
-            "device": device,
-            "distributed_backend": "nccl" if "cuda" in device else "gloo",
+        self._set_run_options(
+            device=device,
+            distributed_backend="nccl" if "cuda" in device else "gloo",
             # With layer drop, layers are missing in the backward pass.
-            "find_unused_parameters": True,
-        }
+            find_unused_parameters=True,
+        )
+        sb.utils.distributed.ddp_init_group(self.run_opts)
+
+    def _choose_view(self):
+        """Choose what the console shows of the run."""
+        verbose = bool(self.settings.get("verbose"))
+        unwanted = self.run_opts.noprogressbar
+        self.view, self._log_config = view_of(verbose, unwanted)
+        if not verbose:
+            # SpeechBrain's own bars are replaced.
+            self._set_run_options(noprogressbar=True)
+
+    def _set_run_options(self, **chosen):
+        """Set run options as the command line would."""
         overridden = self.run_opts.overridden_args | set(chosen)
         self.run_opts = dataclasses.replace(
             self.run_opts, overridden_args=overridden, **chosen
         )
-        sb.utils.distributed.ddp_init_group(self.run_opts)
 
     def _use_threads(self):
         """Use as many CPU threads as the settings require.
@@ -112,13 +126,16 @@ class Experiment(Outline):
             )
 
     def close(self):
-        """Release the run folder."""
+        """End the loggers, and release the run folder."""
+        self._end_logging()
         if self._lock is not None:
             self._lock.release()
 
     def _make_folder(self):
         """Create the run folder, its logs and the resolved settings."""
-        sb.create_experiment_directory(self.folder, save_env_desc=False)
+        sb.create_experiment_directory(
+            self.folder, log_config=self._log_config, save_env_desc=False
+        )
         sys.excepthook = tell_exception
         # The calling module is not a recipe, so no copy of it is kept.
         if if_main_process():
@@ -127,9 +144,7 @@ class Experiment(Outline):
                 self.folder / "hyperparams.yaml", self.settings.resolved()
             )
             write_atomically(self.folder / "env.log", environment())
-        self.file_logger = EpochLog(
-            str(self.folder / "train_log.txt"), precision=4
-        )
+        self._loggers = []
         self.wall_seconds, self.audio_per_second = {}, {}
 
     def run_stage(self, stage, work):
@@ -140,7 +155,11 @@ class Experiment(Outline):
             run_on_main(drop_results, args=[self.folder])
             return work()
 
-        record = stage.run(afresh)
+        try:
+            record = stage.run(afresh)
+        except BaseException:
+            self._end_logging(failed=True)
+            raise
         self.wall_seconds[stage.name] = record["seconds"]
         if "audio_per_second" in record:
             self.audio_per_second[stage.name] = record["audio_per_second"]
@@ -197,9 +216,23 @@ class Experiment(Outline):
             **order,
         )
 
-    def tensorboard(self, stage):
-        """Open the TensorBoard log of one stage."""
-        return TensorboardLogger(str(self.folder / "tensorboard" / stage))
+    def train_loggers(self, stage, progress):
+        """Open the loggers of a stage's epochs; those of the last one end."""
+        self._end_logging()
+        for name in chosen(self.settings.get("logger")):
+            self._loggers.append(open_logger(name, self, stage))
+        file = str(self.folder / "train_log.txt")
+        return [EpochLog(file, 4, stage.name), *self._loggers, progress]
+
+    def log_scores(self, scores):
+        """Pass the scores of the test to the loggers of the last stage."""
+        for each in self._loggers:
+            each.log_stats({}, test_stats=scores)
+
+    def _end_logging(self, failed=False):
+        """End the loggers of the last stage that was trained."""
+        while self._loggers:
+            self._loggers.pop().close(failed)
 
 
 def tell_exception(kind, error, traceback):

@@ -114,7 +114,13 @@ def pooled_vectors(experiment, section, ids, wanted="label"):
     pooling = section["modules"]["head"].pooling
     longest = sample_count(section["max_seconds"])
     vectors, labels = [], []
-    loader = tqdm(experiment.loader(ids), desc="probe", dynamic_ncols=True)
+    loader = tqdm(
+        experiment.loader(ids),
+        "probe",
+        leave=False,
+        dynamic_ncols=True,
+        disable=None,
+    )
     for (utterance,) in loader:
         for speed in section["speeds"]:
             signal = played(utterance.signal, speed)[:longest].to(device)

@@ -131,6 +131,7 @@ def rating_results(experiment, predicted, key):
         "key": key,
     }
     metrics = write_ratings(experiment.folder, rows, targets, metrics)
+    experiment.log_scores({"mean_CCC": metrics["mean_CCC"]})
     print(
         f"\n{experiment.name}, {experiment.procedure}, {experiment.scale}, "
         f"fold {experiment.fold.name}, seed {experiment.seed}\n"

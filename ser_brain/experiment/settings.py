@@ -49,6 +49,8 @@ NEUTRAL = {
     "results": "RESULTS",
     "data_folder": None,
     "manifest": None,
+    "verbose": False,
+    "logger": None,
     # The manifest's entries and the fold's name are in the keys themselves.
     "fold": "FOLD",
 }

@@ -48,7 +48,8 @@ def one_layer(experiment, stage):
 def state_frames(experiment, encoder, ids, device):
     """Yield the states of utterances as arrays (frames, dim)."""
     loader = experiment.loader(ids)
-    for utterances in tqdm(loader, desc="states", dynamic_ncols=True):
+    bar = tqdm(loader, "states", leave=False, dynamic_ncols=True, disable=None)
+    for utterances in bar:
         batch = padded(utterances, device)
         output = encoder(batch.wavs, batch.wav_lens)
         yield output[0].float().cpu().numpy()

@@ -103,7 +103,11 @@ def transcribe(experiment, source, path):
             raise InputError(" ".join(str(error).split())) from error
         logger.info(f"{len(missing)} clips are transcribed once, to {path}.")
         loader = tqdm(
-            experiment.loader(missing), desc="transcripts", dynamic_ncols=True
+            experiment.loader(missing),
+            "transcripts",
+            leave=False,
+            dynamic_ncols=True,
+            disable=None,
         )
         with lines.open("a", encoding="utf-8") as stream:
             for (utterance,) in loader:

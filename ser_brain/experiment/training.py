@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+from contextlib import closing
 
 import torch
 from speechbrain.utils.distributed import if_main_process
@@ -117,6 +118,7 @@ def assemble(brain_class, experiment, section, stage, ids, validates, **more):
         per_epoch, epochs = len(sampler), section["epochs"]
         updates = per_epoch * epochs
     counter = EpochCounter(epochs)
+    progress = experiment.view(stage.name, epochs, updates)
     loader = experiment.loader(
         ids, sampler, decodes="layer_features" not in more
     )
@@ -130,8 +132,8 @@ def assemble(brain_class, experiment, section, stage, ids, validates, **more):
         "updates": updates,
         "updates_per_epoch": per_epoch,
         "validates": validates,
-        "file_logger": experiment.file_logger,
-        "tensorboard": experiment.tensorboard(stage.name),
+        "train_loggers": experiment.train_loggers(stage, progress),
+        "progress": progress,
         "max_skipped_updates": experiment.settings.get("max_skipped_updates"),
         "nonfinite_folder": stage.nonfinite,
     }
@@ -170,7 +172,7 @@ def fit(brain_class, experiment, section, stage, ids, valid=None, **more):
     valid_loader = None
     if validates:
         valid_loader = experiment.loader(valid, batch_size=8)
-    with STOPPING.deferred():
+    with STOPPING.deferred(), closing(brain.hparams.progress):
         brain.fit(counter, loader, valid_loader)
     if validates:
         brain.checkpointer.recover_if_possible(min_key="valid_loss")
@@ -215,12 +217,14 @@ def what_learns(section):
 def mean_posteriors(brain, loader, speeds):
     """Compute posteriors of a test, averaged over playing speeds."""
     total = {}
-    for speed in speeds:
-        brain.test_speed = speed
-        brain.evaluate(loader)
-        for name, shares in brain.posteriors.items():
-            earlier = total.get(name, [0.0] * len(shares))
-            total[name] = [sum(pair) for pair in zip(earlier, shares)]
+    brain.hparams.progress.begin_test(len(loader) * len(speeds))
+    with closing(brain.hparams.progress):
+        for speed in speeds:
+            brain.test_speed = speed
+            brain.evaluate(loader)
+            for name, shares in brain.posteriors.items():
+                earlier = total.get(name, [0.0] * len(shares))
+                total[name] = [sum(pair) for pair in zip(earlier, shares)]
     return {
         name: [share / len(speeds) for share in shares]
         for name, shares in total.items()

@@ -19,7 +19,8 @@ SETTING = re.compile(r"^(\w+):[ \t]+([^#\n]*?)[ \t]*(?:#.*)?$", re.MULTILINE)
 FREE_SETTINGS = frozenset(
     "seed adaptation_seed fold data_folder manifest results run_folder "
     "num_workers audio_cache_hours micro_batch_seconds front_end_cache "
-    "front_end_cache_gb quick_dropout threads max_skipped_updates".split()
+    "front_end_cache_gb quick_dropout threads max_skipped_updates "
+    "verbose logger".split()
 )
 BASE = "classifier"  # the stage that every procedure ends with
 WHOLE = 1.0  # train_share of runs that have no such key

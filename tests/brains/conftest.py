@@ -20,6 +20,7 @@ from ser_brain.brains import (
 )
 from ser_brain.clustering import PseudoLabels
 from ser_brain.dataio.batches import UpdateSampler, seeded
+from ser_brain.experiment.progress import Progress
 from ser_brain.lobes import new_state_encoder
 from ser_brain.lobes.wav2vec.frames import Wav2VecFrames
 from ser_brain.lobes.wav2vec2 import Wav2Vec2, Wav2Vec2Pretraining
@@ -156,8 +157,8 @@ def make_brain(tiny_wav2vec2, tiny_wav2vec, pseudo_labels, tmp_path):
             "updates": 100,
             "updates_per_epoch": 4,
             "validates": False,
-            "file_logger": logger,
-            "tensorboard": logger,
+            "train_loggers": [logger],
+            "progress": Progress("classifier", 1, 4),
             "max_grad_norm": float("inf"),
             "class_weights": torch.tensor([0.5, 0.3, 0.2]),
             "augment": None,

@@ -6,10 +6,9 @@ from ser_brain.experiment.epoch_log import EpochLog
 
 
 def log_epochs(path, epochs, stage="classifier"):
-    log = EpochLog(str(path), precision=4)
+    log = EpochLog(str(path), precision=4, stage=stage)
     for epoch in epochs:
-        meta = {"stage": stage, "epoch": epoch}
-        log.log_stats(meta, {"loss": 10.0 - epoch}, verbose=False)
+        log.log_stats({"epoch": epoch}, {"loss": 10.0 - epoch}, verbose=False)
 
 
 @pytest.mark.parametrize("cut", [1, 12, 23, 40])
