@@ -256,13 +256,13 @@ class ResultFile:
     def _check_rest(self, kept):
         """Refuse an incomplete line that is not the beginning of the next."""
         following = map(self.form.begins, self.files[self.done :][:1])
-        headless = kept == 0 and self.form.head
-        begin = headless or next(following, "")
+        torn_head = kept == 0 and self.form.head
+        begin = torn_head or next(following, "")
         begin = begin.encode("utf-8", "surrogateescape")
         self.file.seek(kept)
         rest = self.file.read(max(1, len(begin)))
         if not begin.startswith(rest):
-            number = 1 if headless else None
+            number = 1 if torn_head else None
             raise self._other("is no result of ser-brain predict", number)
 
     def _other(self, fault, number=None):
