@@ -4,6 +4,7 @@ import json
 import sys
 from collections import Counter
 
+from ser_brain.commands.options import add_forms
 from ser_brain.errors import printable
 from ser_brain.reporting.formats import counted, percent, shown, spoken
 
@@ -17,6 +18,9 @@ HEADER = ("corpus", "procedure", "scale", "fold", "seed", "state")
 HEADER += ("UA", "WA", "time", "when")
 ALIGNED = ("left",) * 4 + ("right", "left") + ("right",) * 3 + ("left",)
 
+MORE = "with unrounded figures and the runs' folders"
+FORMS = {"csv": f"one row per run, {MORE}", "json": f"a list, {MORE}"}
+
 
 def add_arguments(sub):
     """Add the command's arguments to its own parser."""
@@ -28,16 +32,7 @@ def add_arguments(sub):
         help="a folder of runs, at any depth (results)",
     )
     sub.add_argument("--scale", help="only runs of this scale")
-    form = sub.add_mutually_exclusive_group()
-    for name, text in (("csv", "comma-separated"), ("json", "a JSON list")):
-        form.add_argument(
-            f"--{name}",
-            dest="form",
-            action="store_const",
-            const=name,
-            help=f"{text}, with unrounded figures and the runs' folders",
-        )
-    sub.set_defaults(form="table")
+    add_forms(sub, FORMS)
 
 
 def run(arguments):

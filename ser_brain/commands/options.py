@@ -59,14 +59,22 @@ def add_plan_arguments(sub, runs=None):
         sub.add_argument(f"--{name}", type=kind, help=text)
 
 
-def add_ensemble_argument(sub):
-    """Add the option for further models that answer together with the first.
+def add_models(sub, name="run"):
+    """Add the argument for a model, and the option for an ensemble.
 
     Arguments
     ---------
     sub : argparse.ArgumentParser
         A subparser.
+    name : str
+        Name of the positional argument.
     """
+    sub.add_argument(
+        name,
+        metavar=name.upper(),
+        help="a run folder, .../seed_1, a model, or a folder of runs: an "
+        "ensemble",
+    )
     sub.add_argument(
         "--with",
         dest="others",
@@ -76,6 +84,34 @@ def add_ensemble_argument(sub):
         help="another run, whose posteriors are averaged with those of the "
         "first; may be repeated",
     )
+
+
+def add_forms(sub, forms):
+    """Add an option for each form of the output that is not a table.
+
+    Arguments
+    ---------
+    sub : argparse.ArgumentParser
+        A subparser.
+    forms : dict
+        Name of each form -> its description.
+
+    Returns
+    -------
+    argparse group
+        The options, of which one can be given; their value is ``form``.
+    """
+    group = sub.add_mutually_exclusive_group()
+    for name, text in forms.items():
+        group.add_argument(
+            f"--{name}",
+            dest="form",
+            action="store_const",
+            const=name,
+            help=f"{text}, instead of a table",
+        )
+    sub.set_defaults(form="table")
+    return group
 
 
 def load_runs(folders, device):
@@ -110,7 +146,7 @@ def load_runs(folders, device):
     return recognizer
 
 
-def add_server_arguments(sub, port):
+def add_server_arguments(sub, port, seconds, megabytes):
     """Add the options of a command that serves models on a port.
 
     Arguments
@@ -119,6 +155,8 @@ def add_server_arguments(sub, port):
         A subparser.
     port : int
         The default port.
+    seconds, megabytes : float
+        The default limits of a recording.
     """
     sub.add_argument(
         "--host",
@@ -129,6 +167,18 @@ def add_server_arguments(sub, port):
         "--port", type=int, default=port, help=f"port ({port}); 0: a free one"
     )
     sub.add_argument("--device", default="cpu", help="cpu (default), cuda, …")
+    sub.add_argument(
+        "--max_seconds",
+        type=float,
+        default=seconds,
+        help=f"longest recording ({seconds:g} s)",
+    )
+    sub.add_argument(
+        "--max_megabytes",
+        type=float,
+        default=megabytes,
+        help=f"largest file ({megabytes:g} MB)",
+    )
 
 
 def add_resamples(sub):

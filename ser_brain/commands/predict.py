@@ -10,7 +10,8 @@ from pathlib import Path
 from ser_brain.commands.forms import FORMS
 from ser_brain.commands.options import (
     INTERRUPTED,
-    add_ensemble_argument,
+    add_forms,
+    add_models,
     load_runs,
 )
 from ser_brain.errors import InputError
@@ -26,41 +27,26 @@ EXAMPLES = (
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff")
 SUFFIXES += (".au", ".caf", ".rf64", ".sph", ".w64")
 MACHINE_FORMS = {
-    "csv": "one row per file, instead of a table",
-    "json": "a list with one object per file, instead of a table",
+    "csv": "one row per file",
+    "json": "a list with one object per file",
 }
 
 
 def add_arguments(sub):
     """Add the command's arguments to its own parser."""
-    sub.add_argument(
-        "run",
-        metavar="RUN",
-        help="a run folder, .../seed_1, or a folder of runs: an ensemble",
-    )
-    add_ensemble_argument(sub)
+    add_models(sub)
     sub.add_argument(
         "files",
         metavar="FILE",
         nargs="+",
         help="audio files, or folders with all audio files below them",
     )
-    form = sub.add_mutually_exclusive_group()
-    for name, text in MACHINE_FORMS.items():
-        form.add_argument(
-            f"--{name}",
-            dest="form",
-            action="store_const",
-            const=name,
-            help=text,
-        )
-    form.add_argument(
+    add_forms(sub, MACHINE_FORMS).add_argument(
         "--output",
         metavar="RESULTS",
         help="write the results to a .jsonl or .csv file, as they come; the "
         "same command goes on with it after an interruption",
     )
-    sub.set_defaults(form="table")
     sub.add_argument("--device", default="cpu", help="cpu (default), cuda, …")
     sub.add_argument(
         "--runtime",

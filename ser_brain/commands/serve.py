@@ -3,10 +3,11 @@
 import sys
 
 from ser_brain.commands.options import (
-    add_ensemble_argument,
+    add_models,
     add_server_arguments,
     load_runs,
 )
+from ser_brain.reporting.formats import counted
 
 HELP = "a model behind HTTP: audio in, JSON out"
 EXAMPLES = (
@@ -17,31 +18,13 @@ EXAMPLES = (
 
 def add_arguments(sub):
     """Add the command's arguments to its own parser."""
-    sub.add_argument(
-        "model",
-        metavar="MODEL",
-        help="a run folder, .../seed_1, a model, or a folder of runs: an "
-        "ensemble",
-    )
-    add_ensemble_argument(sub)
-    add_server_arguments(sub, port=8000)
+    add_models(sub, "model")
+    add_server_arguments(sub, port=8000, seconds=60.0, megabytes=20.0)
     sub.add_argument(
         "--queue",
         type=int,
         default=64,
         help="most requests at once (64); more get 429",
-    )
-    sub.add_argument(
-        "--max_seconds",
-        type=float,
-        default=60.0,
-        help="longest recording (60 s); a longer one gets 422",
-    )
-    sub.add_argument(
-        "--max_megabytes",
-        type=float,
-        default=20.0,
-        help="largest file (20 MB); a larger one gets 413",
     )
     sub.add_argument(
         "--batch_seconds",
@@ -75,7 +58,8 @@ def run(arguments):
             listener,
             lambda: announce(arguments.model, listener),
         )
-    print(f"stopped: {service.answered} requests were answered", flush=True)
+    told = counted(service.answered, "request")
+    print(f"stopped after {told}", flush=True)
     return 0
 
 

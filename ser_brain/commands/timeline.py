@@ -3,7 +3,7 @@
 import sys
 import time
 
-from ser_brain.commands.options import add_ensemble_argument, load_runs
+from ser_brain.commands.options import add_forms, add_models, load_runs
 from ser_brain.errors import printable
 
 HELP = "the emotions of a long recording over time, by a trained run"
@@ -22,23 +22,9 @@ FORMS = {
 
 def add_arguments(sub):
     """Add the command's arguments to its own parser."""
-    sub.add_argument(
-        "run",
-        metavar="RUN",
-        help="a run folder, .../seed_1, or a folder of runs: an ensemble",
-    )
-    add_ensemble_argument(sub)
+    add_models(sub)
     sub.add_argument("file", metavar="FILE", help="an audio file of any length")
-    form = sub.add_mutually_exclusive_group()
-    for name, text in FORMS.items():
-        form.add_argument(
-            f"--{name}",
-            dest="form",
-            action="store_const",
-            const=name,
-            help=f"{text}, instead of a table",
-        )
-    sub.set_defaults(form="table")
+    add_forms(sub, FORMS)
     sub.add_argument(
         "--picture",
         metavar="PICTURE",

@@ -20,19 +20,7 @@ def add_arguments(sub):
         help="run folders, .../seed_1, or models; several are compared; a "
         "folder of runs is an ensemble",
     )
-    add_server_arguments(sub, port=7860)
-    sub.add_argument(
-        "--max_seconds",
-        type=float,
-        default=600.0,
-        help="longest recording (600 s)",
-    )
-    sub.add_argument(
-        "--max_megabytes",
-        type=float,
-        default=100.0,
-        help="largest file (100 MB)",
-    )
+    add_server_arguments(sub, port=7860, seconds=600.0, megabytes=100.0)
 
 
 def run(arguments):

@@ -259,7 +259,7 @@ def test_the_end_loses_no_request(served, audio):
         assert client.getresponse().status == 200
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0 and err == ""
-    assert "stopped: 3 requests were answered" in out
+    assert "stopped after 3 requests" in out
 
 
 def accepts(here):
