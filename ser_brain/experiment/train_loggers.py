@@ -22,6 +22,8 @@ from ser_brain.experiment.settings import NEUTRAL, loaded
 PROJECT = "ser_brain"
 # The package that each needs.
 PACKAGES = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}
+# That of a yaml without the setting.
+DEFAULT = "tensorboard"
 # The tag by which a killed stage finds its run in MLflow again.
 TAG = "ser_brain.stage"
 # As many as MLflow accepts at once.
