@@ -1,8 +1,6 @@
 """``ser-brain check TABLE``: what a table of clips holds, before training."""
 
-import os
 import sys
-from contextlib import redirect_stderr
 
 from ser_brain.reporting.formats import DIVIDED, counted
 
@@ -35,13 +33,8 @@ def run(arguments):
     InputError
         If ``ser-brain train`` would refuse the table or a file in it.
     """
-    # SpeechBrain misses torchvision aloud, which nothing here needs.
-    with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
-        from ser_brain.experiment.cross_validation import (
-            audio_digests,
-            open_table,
-        )
     from ser_brain.corpora.validation import doubts
+    from ser_brain.experiment.cross_validation import audio_digests, open_table
 
     chosen = arguments.classes
     words = [] if chosen is None else ["--classes", chosen]

@@ -1,9 +1,7 @@
 """``ser-brain train TABLE --output MODEL``: train on labelled clips."""
 
-import os
 import shlex
 import sys
-from contextlib import redirect_stderr
 from pathlib import Path
 
 from ser_brain.errors import InputError
@@ -79,9 +77,7 @@ def run(arguments):
     InputError
         If the table, a file in it, a setting or the folder is invalid.
     """
-    # SpeechBrain warns that torchvision is missing, which is not needed.
-    with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
-        from ser_brain.experiment.table_model import train_table
+    from ser_brain.experiment.table_model import train_table
 
     _check_overrides(arguments.overrides)
     words = _words(arguments, "scale", "encoder", "seed", "device")

@@ -2,7 +2,7 @@
 
 from ser_brain.clustering.soft import check_soft
 from ser_brain.errors import InputError
-from ser_brain.experiment.train_loggers import chosen
+from ser_brain.experiment.train_loggers import DEFAULT, chosen
 from ser_brain.nnet.layer_rates import check_rates
 
 
@@ -20,7 +20,7 @@ def check_early(settings):
         If ``cluster_depth``, ``lr_decay`` or the soft labels' settings are out
         of range, or ``logger`` cannot be used.
     """
-    chosen(settings.get("logger"))
+    chosen(settings.get("logger", DEFAULT))
     depth = settings.get("cluster_depth", 1)
     if not 0 <= depth <= 1:
         raise InputError(

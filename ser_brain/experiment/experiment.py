@@ -21,7 +21,7 @@ from ser_brain.experiment.other_corpus import ROOT as TEST_ROOT
 from ser_brain.experiment.outline import Outline
 from ser_brain.experiment.progress import view_of
 from ser_brain.experiment.results import drop_results
-from ser_brain.experiment.train_loggers import chosen, open_logger
+from ser_brain.experiment.train_loggers import DEFAULT, chosen, open_logger
 from ser_brain.files import write_atomically
 from ser_brain.locks import hold
 from ser_brain.stopping import ignore_in_worker
@@ -219,13 +219,20 @@ class Experiment(Outline):
     def train_loggers(self, stage, progress):
         """Open the loggers of a stage's epochs; those of the last one end."""
         self._end_logging()
-        for name in chosen(self.settings.get("logger")):
+        for name in chosen(self.settings.get("logger", DEFAULT)):
             self._loggers.append(open_logger(name, self, stage))
         file = str(self.folder / "train_log.txt")
         return [EpochLog(file, 4, stage.name), *self._loggers, progress]
 
-    def log_scores(self, scores):
-        """Pass the scores of the test to the loggers of the last stage."""
+    def log_scores(self, metrics, names):
+        """Pass scores of the test to the loggers of the last stage.
+
+        All data-parallel processes call it, because SpeechBrain's loggers wait
+        for each other; the main process has the metrics.
+        """
+        if not self.fold.test:
+            return
+        scores = metrics and {name: metrics[name] for name in names}
         for each in self._loggers:
             each.log_stats({}, test_stats=scores)
 

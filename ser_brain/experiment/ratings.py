@@ -20,6 +20,8 @@ from ser_brain.reporting.formats import ratings_summary
 from ser_brain.results.ratings import METRICS, PREDICTIONS, write_ratings
 
 PREDICTED = "predicted.json"
+# What is logged of ratings.json.
+SCORES = ("mean_CCC",)
 
 
 def rate(experiment, brain_class, section):
@@ -79,9 +81,11 @@ def rate(experiment, brain_class, section):
 
     experiment.run_stage(stage, work)
     predicted = read_predictions(experiment, stage.folder / PREDICTED)
-    if predicted is None:
-        return None
-    return rating_results(experiment, predicted, stage.key)
+    metrics = None
+    if predicted is not None:
+        metrics = rating_results(experiment, predicted, stage.key)
+    experiment.log_scores(metrics, SCORES)
+    return metrics
 
 
 def targets_of(experiment, ids):
@@ -131,7 +135,6 @@ def rating_results(experiment, predicted, key):
         "key": key,
     }
     metrics = write_ratings(experiment.folder, rows, targets, metrics)
-    experiment.log_scores({"mean_CCC": metrics["mean_CCC"]})
     print(
         f"\n{experiment.name}, {experiment.procedure}, {experiment.scale}, "
         f"fold {experiment.fold.name}, seed {experiment.seed}\n"

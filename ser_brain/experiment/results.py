@@ -13,7 +13,6 @@ from ser_brain.reporting.formats import summary_table
 from ser_brain.results.outputs import write_metrics, write_predictions
 
 RESULTS = ("predictions.csv", "metrics.json", "confusion.png")
-SCORES = ("UA", "WA", "macro_f1")
 RATINGS = ("ratings.csv", "ratings.json")
 
 
@@ -85,7 +84,6 @@ def write_results(experiment, posteriors, key):
     write_predictions(predictions, rows)
     metrics["predictions_sha256"] = digest(predictions)
     write_metrics(folder / "metrics.json", metrics)
-    experiment.log_scores({name: metrics[name] for name in SCORES})
     title = (
         f"{experiment.name}, {experiment.procedure}, {experiment.scale}, "
         f"fold {experiment.fold.name}"

@@ -44,6 +44,8 @@ from ser_brain.nnet.layer_heads import CrossFitting
 
 LABELS = "pseudo_labels.safetensors"
 POSTERIORS = "posteriors.json"
+# What is logged of metrics.json.
+SCORES = ("UA", "WA", "macro_f1")
 
 logger = logging.getLogger(__name__)
 
@@ -329,9 +331,11 @@ def test_and_save(experiment, stage, brain, loader, encoder, head):
 def tested_results(experiment, stage):
     """Write the result files of a finished classifier, on the main process."""
     posteriors = read_predictions(experiment, stage.folder / POSTERIORS)
-    if posteriors is None:
-        return None
-    return write_results(experiment, posteriors, stage.key)
+    metrics = None
+    if posteriors is not None:
+        metrics = write_results(experiment, posteriors, stage.key)
+    experiment.log_scores(metrics, SCORES)
+    return metrics
 
 
 def train_head(experiment, brain_class, section):

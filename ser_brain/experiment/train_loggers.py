@@ -22,8 +22,12 @@ from ser_brain.experiment.settings import NEUTRAL, loaded
 PROJECT = "ser_brain"
 # The package that each needs.
 PACKAGES = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}
+# That of a yaml without the setting.
+DEFAULT = "tensorboard"
 # The tag by which a killed stage finds its run in MLflow again.
 TAG = "ser_brain.stage"
+# As many as MLflow accepts at once.
+MOST_PARAMS = 100
 
 logger = logging.getLogger(__name__)
 
@@ -118,14 +122,18 @@ class MLflow(TrainLogger):
 
     def _begun(self, number, name, stage, config):
         """Id of the stage's run, an earlier one if it did not finish."""
+        from mlflow.entities import Param
+
         runs = self.client.search_runs([number], f"tags.`{TAG}` = '{stage}'")
         for run in runs:
             if run.info.status != "FINISHED":
                 self.client.update_run(run.info.run_id, status="RUNNING")
                 return run.info.run_id
         run = self.client.create_run(number, run_name=name, tags={TAG: stage})
-        for key, value in config.items():
-            self.client.log_param(run.info.run_id, key, value)
+        params = [Param(key, str(config[key])) for key in config]
+        for first in range(0, len(params), MOST_PARAMS):
+            some = params[first : first + MOST_PARAMS]
+            self.client.log_batch(run.info.run_id, params=some)
         return run.info.run_id
 
     @main_process_only
