@@ -26,7 +26,13 @@ EXTRAS = {
     # Parameter-efficient fine-tuning.
     "peft": ["peft>=0.15"],
     # Other loggers of losses than TensorBoard.
-    "loggers": ["wandb>=0.19", "mlflow>=2.19"],
+    "loggers": [
+        "wandb>=0.19",
+        "mlflow-skinny>=2.19",
+        # MLflow's local store.
+        "sqlalchemy>=2",
+        "alembic>=1.13",
+    ],
     "docs": [
         "mkdocs-material>=9.5",
         "mkdocstrings-python>=1.10",
