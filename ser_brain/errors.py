@@ -59,9 +59,9 @@ def exit_code(work):
     Returns
     -------
     int
-        That code; 2 after bad input or if the output cannot be written, which
-        is reported in one sentence on stderr; 141 if the reader of the output
-        has gone, as in ``ser-brain predict ... | head -1``.
+        That code; 2 after bad input or if the disk or the output is full,
+        which is reported in one sentence on stderr; 141 if the reader of the
+        output has gone, as in ``ser-brain predict ... | head -1``.
 
     Example
     -------
@@ -78,9 +78,14 @@ def exit_code(work):
         _drop_output()
         return BROKEN_PIPE
     except OSError as error:
-        # An error of a named file has a file name; one of stdout has none.
-        if error.filename is not None or error.errno != errno.ENOSPC:
+        if error.errno != errno.ENOSPC:
             raise
+        # An error of a named file has a file name; one of stdout has none.
+        if error.filename is not None:
+            return _refuse(
+                f"{error.filename} cannot be written ({error.strerror}): free "
+                "some space."
+            )
         _drop_output()
         return _refuse(
             f"the output cannot be written ({error.strerror}): free some "

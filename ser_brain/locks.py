@@ -54,10 +54,16 @@ class Lock:
         ------
         Timeout
             If another process still holds it.
+        OSError
+            If the disk is full; the lock is free then.
         """
         self._lock.acquire(timeout=seconds)
         owner = {"process": os.getpid(), "host": HOST}
-        self._owner.write_text(json.dumps(owner), encoding="utf-8")
+        try:
+            self._owner.write_text(json.dumps(owner), encoding="utf-8")
+        except OSError:
+            self.release()
+            raise
 
     def release(self):
         """Release the lock."""

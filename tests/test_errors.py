@@ -1,5 +1,6 @@
 """How a command ends: in one sentence, or without a word."""
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,18 @@ def test_the_output_is_full(work):
         code, told = run(f"exit_code({work})", full)
     assert code == 2
     assert told.startswith("error: the output cannot be written (No space")
+    assert len(told.splitlines()) == 1
+
+
+def test_a_disk_that_is_full_names_the_file(tmp_path, capsys):
+    path = tmp_path / "a.txt"
+
+    def work():
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    assert exit_code(work) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {path} cannot be written (No space left")
     assert len(told.splitlines()) == 1
 
 

@@ -57,6 +57,16 @@ def test_the_holder_is_named_by_process_and_host(tmp_path, caplog):
         )
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_a_full_disk_leaves_the_lock_free(tmp_path):
+    owner = tmp_path / "run.owner"
+    owner.symlink_to("/dev/full")
+    with pytest.raises(InputError, match="No space left"):
+        hold(tmp_path / "run.lock", refusal)
+    assert not owner.is_symlink()
+    hold(tmp_path / "run.lock", refusal).release()
+
+
 def test_the_lock_of_a_killed_process_is_taken_over(tmp_path):
     path = tmp_path / "run.lock"
     with other_process(path) as other:

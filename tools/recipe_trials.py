@@ -36,16 +36,21 @@ CLOCK = {
 LOGS = {"log.txt", "env.log"}
 
 
-def import_everything():
-    """Imports what recipes import, on one thread, which forks need."""
+def import_libraries():
+    """Imports the libraries of recipes, on one thread, which forks need."""
     os.environ.update(OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1")
     import torch
 
     torch.set_num_threads(1)
     import sklearn.linear_model  # noqa: F401
+    import speechbrain  # noqa: F401
     import torch.utils.tensorboard  # noqa: F401
     from transformers.models.wav2vec2 import modeling_wav2vec2  # noqa: F401
 
+
+def import_everything():
+    """Imports what recipes import."""
+    import_libraries()
     import ser_brain.corpora.savee  # noqa: F401
     import ser_brain.experiment.stages  # noqa: F401
 

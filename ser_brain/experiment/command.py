@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import threading
 from contextlib import closing, contextmanager
 
 import torch
@@ -129,6 +130,26 @@ def quiet_libraries():
     logging.getLogger("filelock").setLevel(logging.WARNING)
     # A full disk is told once, not for each line of log.txt.
     logging.raiseExceptions = False
+    threading.excepthook = tell_of_thread
+
+
+def tell_of_thread(ended):
+    """Report what ended a thread; a full disk without a traceback.
+
+    TensorBoard's thread writes events. The next event raises its error again,
+    in the main thread, unless there is none.
+
+    Arguments
+    ---------
+    ended : threading.ExceptHookArgs
+        The thread and its exception.
+    """
+    if ended.exc_value is None or not disk_is_full(ended.exc_value):
+        threading.__excepthook__(ended)
+        return
+    logger.warning(
+        "TensorBoard's events could not all be written: %s.", ended.exc_value
+    )
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Detection of a full disk among other errors."""
 
 import errno
+import os
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # torch and safetensors raise their own errors, without an errno.
@@ -9,6 +10,8 @@ WORDS = (
     "PytorchStreamWriter",
     "StorageFull",
     "FileTooLarge",
+    os.strerror(errno.ENOSPC),
+    os.strerror(errno.EDQUOT),
 )
 
 

@@ -65,7 +65,11 @@ class Experiment(Outline):
         self._tell_doubts()
         self.choose_fold()
         self._take_folder()
-        self._make_folder()
+        try:
+            self._make_folder()
+        except BaseException:
+            self.close()
+            raise
 
     def _start_processes(self):
         """Start data-parallel processing, with gloo if there is no GPU."""
@@ -133,13 +137,16 @@ class Experiment(Outline):
 
     def _make_folder(self):
         """Create the run folder, its logs and the resolved settings."""
-        sb.create_experiment_directory(
-            self.folder, log_config=self._log_config, save_env_desc=False
-        )
+        try:
+            sb.create_experiment_directory(
+                self.folder, log_config=self._log_config, save_env_desc=False
+            )
+        finally:
+            # The calling module is not a recipe, so no copy of it is kept.
+            if if_main_process():
+                Path(self.folder, Path(__file__).name).unlink(missing_ok=True)
         sys.excepthook = tell_exception
-        # The calling module is not a recipe, so no copy of it is kept.
         if if_main_process():
-            Path(self.folder, Path(__file__).name).unlink(missing_ok=True)
             write_atomically(
                 self.folder / "hyperparams.yaml", self.settings.resolved()
             )

@@ -77,7 +77,14 @@ def export_onnx(recognizer, path, int8=False, provenance=None):
         )
     model = onnx.load_from_string(_traced(ClassifierGraph(recognizer)))
     if int8:
-        model = _quantized(model)
+        try:
+            model = _quantized(model)
+        # onnx does not see that a file of its own is cut: it cannot read it.
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"The 8-bit weights cannot be computed ({error}): free some "
+                f"space in {tempfile.gettempdir()}, or export without --int8."
+            ) from error
     described = _metadata(recognizer, int8, provenance or {})
     onnx.helper.set_model_props(model, described)
     content = model.SerializeToString()

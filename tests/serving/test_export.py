@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -201,6 +202,16 @@ def test_int8_of_several_speeds(make_encoder, tmp_path):
     # Four projections of attention and two of the feed-forward part, in each
     # of two layers, and the projection of the features.
     assert kinds.count("MatMulInteger") == 13
+
+
+def test_int8_without_room_for_temporary_files(
+    make_encoder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    path = tmp_path / "int8.onnx"
+    with pytest.raises(InputError, match="free some space in .*gone, or "):
+        export_onnx(build(make_encoder, "layers and speeds"), path, int8=True)
+    assert not path.exists()
 
 
 def test_what_is_no_exported_model(run, tmp_path):
