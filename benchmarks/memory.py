@@ -2,14 +2,15 @@
 
     python benchmarks/memory.py [--data_folder /path/to/SAVEE]
 
-Clips are repeated one after the other to recordings of --minutes. A process of
-its own predicts each with each kind of model, whose encoders are the embedded
-ones and whose heads are not trained: memory does not depend on the values of
-weights. Writes benchmarks/results/memory.json.
+Clips are repeated one after the other to recordings of --minutes. For each kind
+of model a process of its own predicts them, the shortest first. Encoders are
+the embedded ones and heads are not trained: memory does not depend on the
+values of weights. Writes benchmarks/results/memory.json.
 """
 
 import argparse
-import os
+import json
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -24,6 +25,7 @@ from ser_brain.cli import main as ser_brain
 from ser_brain.commands.predict import audio_files
 from ser_brain.dataio.audio import SAMPLE_RATE, read_audio
 from ser_brain.inference import save_classifier
+from ser_brain.inference.classifier import quiet_loading
 from ser_brain.lobes import load_frame_encoder
 from ser_brain.lobes.fcn import SpectrogramFCN
 from ser_brain.nnet.heads import UtteranceHead
@@ -70,40 +72,23 @@ def repeat(clips, path, minutes):
                 left = max(0, left - len(clip))
 
 
-def in_a_process(run, path):
-    """Peak memory in MB of `ser-brain predict` with everything it imports.
-
-    The process is forked from one that has imported it and loaded no model,
-    which saves the seconds that this takes.
-    """
-    reading, writing = os.pipe()
-    process = os.fork()
-    if process == 0:
-        code = ser_brain(["predict", str(run), str(path), "--csv"])
-        os.write(writing, str(round(memory("self")["peak_mb"])).encode())
-        os._exit(code)
-    if os.waitpid(process, 0)[1] != 0:
-        sys.exit(f"ser-brain predict {run} {path} failed")
-    found = int(os.read(reading, 99))
-    os.close(reading)
-    os.close(writing)
-    return found
+def in_a_process(run, paths):
+    """Peak memory in MB after each file, the shortest first."""
+    words = [sys.executable, __file__, "--alone", run, *paths]
+    words = list(map(str, words))
+    done = subprocess.run(words, check=True, stdout=subprocess.PIPE)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-def write_all(folder, kinds, clips, minutes):
-    """Write run folders and recordings, in a process that ends afterwards."""
-    process = os.fork()
-    if process == 0:
-        for kind in kinds:
-            run = folder / kind
-            run.mkdir()
-            write_run(run, kind)
-        signals = [read_audio(clip) for clip in clips]
-        for each in minutes:
-            repeat(signals, folder / f"{each:g}.wav", each)
-        os._exit(0)
-    if os.waitpid(process, 0)[1] != 0:
-        sys.exit("the models and recordings could not be written")
+def alone(run, *paths):
+    """What ``in_a_process`` starts: `ser-brain predict`, on one thread."""
+    torch.set_num_threads(1)
+    peaks = []
+    for path in paths:
+        if ser_brain(["predict", run, path, "--csv"]) != 0:
+            sys.exit(1)
+        peaks.append(round(memory("self")["peak_mb"]))
+    print(json.dumps(peaks))
 
 
 def main():
@@ -112,21 +97,29 @@ def main():
     parser.add_argument("--data_folder", help="else SAVEE_ROOT")
     parser.add_argument("--minutes", type=float, nargs="*", default=[1, 10, 60])
     parser.add_argument("--kind", action="append", choices=KINDS)
+    parser.add_argument("--alone", nargs="*", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.alone:
+        alone(*arguments.alone)
+        return
+    quiet_loading()
     files = audio_files([str(clips_folder(arguments.data_folder))])
-    clips = files[:: max(1, len(files) // CLIPS)]
-    # A fork of a process that has computed in several threads may hang.
-    torch.set_num_threads(1)
-    kinds = arguments.kind or list(KINDS)
-    found = {kind: {} for kind in kinds}
+    clips = [read_audio(path) for path in files[:: max(1, len(files) // CLIPS)]]
+    minutes = sorted(arguments.minutes)
+    found = {}
     with tempfile.TemporaryDirectory() as folder:
-        folder = Path(folder)
-        write_all(folder, kinds, clips, arguments.minutes)
-        for kind in kinds:
-            for each in arguments.minutes:
-                peak = in_a_process(folder / kind, folder / f"{each:g}.wav")
-                found[kind][f"{each:g} min"] = peak
-                print(f"{kind}, {each:g} min: {peak} MB", flush=True)
+        paths = [Path(folder, f"{each:g}.wav") for each in minutes]
+        for path, each in zip(paths, minutes):
+            repeat(clips, path, each)
+        for kind in arguments.kind or KINDS:
+            run = Path(folder, kind)
+            run.mkdir()
+            write_run(run, kind)
+            peaks = in_a_process(run, paths)
+            found[kind] = {
+                f"{m:g} min": peak for m, peak in zip(minutes, peaks)
+            }
+            print(f"{kind}: {found[kind]}", flush=True)
     print(write_report("memory", {"clips": len(clips), "peak_mb": found}))
 
 

@@ -73,5 +73,5 @@ def test_memory_does_not_grow_with_the_length(parts, tmp_path):
         soundfile.write(path, noise, 16000)
         found[minutes], record = peak_megabytes(tmp_path, path)
         assert record["duration"] == minutes * 60
-    # The audio itself is 17 MB; attention over all of it would need 2.6 GB.
-    assert found[6] - found[1.5] < 300, found
+    # The audio itself is 17 MB, some copies 54 MB; without windows it is 215.
+    assert found[6] - found[1.5] < 120, found
