@@ -118,7 +118,7 @@ class Experiment(Outline):
 
     def _take_folder(self):
         """Lock the run folder: one process at a time may write to it."""
-        self._lock = None
+        self._lock, self._loggers = None, []
         if if_main_process():
             self._lock = hold(
                 self.folder / "run.lock",
@@ -151,7 +151,6 @@ class Experiment(Outline):
                 self.folder / "hyperparams.yaml", self.settings.resolved()
             )
             write_atomically(self.folder / "env.log", environment())
-        self._loggers = []
         self.wall_seconds, self.audio_per_second = {}, {}
 
     def run_stage(self, stage, work):
