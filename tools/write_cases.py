@@ -98,11 +98,11 @@ def train(folder):
     return SimpleNamespace(words=words, prepare=lambda work: None)
 
 
-def recording():
-    """A clip of the mini corpus."""
+def recordings():
+    """Clips of the mini corpus."""
     from recipe_runs import AUDIO
 
-    return sorted(AUDIO.glob("03_angry_*.flac"))[0]
+    return sorted(AUDIO.glob("03_angry_*.flac"))[:3]
 
 
 CASES = {
@@ -116,6 +116,12 @@ CASES = {
         lambda results, run, work: [
             *("report", results, "--resamples", 100),
             *("--output", work / "report"),
+        ],
+    ),
+    "predict": on_run(
+        "train_vft",
+        lambda results, run, work: [
+            *("predict", run, *recordings(), "--output", work / "all.jsonl"),
         ],
     ),
     "push": on_run(
@@ -136,13 +142,13 @@ CASES = {
     "timeline": on_run(
         "train_vft",
         lambda results, run, work: [
-            *("timeline", run, recording(), "--picture", work / "line.png"),
+            *("timeline", run, recordings()[0], "--picture", work / "line.png"),
         ],
     ),
     "states": on_run(
         "train_ptapt",
         lambda results, run, work: [
-            *("states", run, recording(), "--output", work / "states"),
+            *("states", run, recordings()[0], "--output", work / "states"),
         ],
     ),
 }

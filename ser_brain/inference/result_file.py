@@ -8,7 +8,8 @@ import csv
 import fcntl
 import hashlib
 import json
-from contextlib import contextmanager
+import os
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ser_brain.errors import MALFORMED, InputError
@@ -175,14 +176,26 @@ class ResultFile:
         try:
             with self._writing():
                 self._lock()
-                kept = self._kept()
-                self.file.truncate(kept)
-                if kept == 0:
-                    self._append(self.form.head)
+                self._begin()
         except BaseException:
-            self.file.close()
+            # It tries to write again what could not be written.
+            with suppress(OSError):
+                self.file.close()
             raise
         return self
+
+    def _begin(self):
+        """Keep the complete lines, or write the head of a new file."""
+        is_new = os.fstat(self.file.fileno()).st_size == 0
+        try:
+            kept = self._kept()
+            self.file.truncate(kept)
+            if kept == 0:
+                self._append(self.form.head)
+        except BaseException:
+            if is_new:
+                self.path.unlink()
+            raise
 
     def __exit__(self, *_):
         with self._writing():

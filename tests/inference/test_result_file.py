@@ -1,6 +1,7 @@
 """Results in a file: cut anywhere it is completed, anything else is kept."""
 
 import json
+import resource
 
 import pytest
 
@@ -132,4 +133,18 @@ def test_a_file_without_a_result_is_removed(tmp_path):
     with pytest.raises(InputError, match="the first one"):
         with ResultFile(path, FILES, CLASSES, "1f"):
             raise InputError("the first one is bad")
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_nothing_is_left_where_there_is_no_space(tmp_path, ending):
+    path = tmp_path / f"a.{ending}"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(InputError, match=r"free some space"):
+            with ResultFile(path, ["a.wav"], ["calm"], "1f") as results:
+                results.write({"file": "a.wav", "label": "calm"})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not path.exists()
