@@ -14,6 +14,16 @@ from tiny_models import (
 )
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "corpora"
+# What playwright needs to start the machine's own browser in a container.
+CHROMIUM = "/usr/bin/chromium"
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
 
 
 def _give_lazy_modules_a_file():
@@ -123,3 +133,19 @@ def tiny_wav2vec2(make_wav2vec2):
 def tiny_wav2vec(tmp_path_factory):
     """Folder of a tiny random wav2vec 1.0."""
     return write_wav2vec(tmp_path_factory.mktemp("wav2vec"))
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium, one per process: playwright allows no second."""
+    api = pytest.importorskip("playwright.sync_api")
+    try:
+        open(CHROMIUM).close()
+    except OSError:
+        pytest.skip(f"there is no {CHROMIUM}")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS
+        )
+        yield browser
+        browser.close()

@@ -206,8 +206,9 @@ def ogg_ends(path):
     with open(path, "rb") as stream:
         stream.seek(max(0, Path(path).stat().st_size - LONGEST_PAGE))
         tail = stream.read()
-    page = tail.rfind(b"OggS")
-    return page >= 0 and bool(tail[page + 5] & LAST_PAGE)
+    _, page, header = tail.rpartition(b"OggS")
+    # The byte after that of the version; the file may end before it.
+    return bool(page and header[1:2] and header[1] & LAST_PAGE)
 
 
 def _check_samples(file):

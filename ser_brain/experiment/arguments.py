@@ -146,7 +146,8 @@ def _read_overrides(text):
         raise InputError(
             f"'{text}' is not a setting: write --key value after the yaml."
         )
-    return overrides, typed
+    # Names are text, also that of --3.
+    return dict(zip(typed, overrides.values(), strict=True)), typed
 
 
 def _no_yaml(text, error):

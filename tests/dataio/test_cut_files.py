@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser_brain.corpora.audio import check_audio_files
+from ser_brain.corpora.audio import check_audio_files, ogg_ends
 from ser_brain.dataio import audio
 from ser_brain.errors import InputError
 
@@ -71,6 +71,16 @@ def test_a_cut_ogg_names_what_it_holds(cut, caplog):
     assert "its last page is missing after" in told and len(signal) > 0
     with pytest.raises(InputError, match="its last page is missing"):
         check_audio_files([path], progress=False)
+
+
+def test_an_ogg_may_end_within_the_header_of_a_page(tmp_path):
+    path = tmp_path / "a.ogg"
+    soundfile.write(path, np.zeros(16000), 16000)
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"OggS")
+    assert not ogg_ends(path)
+    path.write_bytes(whole)
+    assert ogg_ends(path)
 
 
 def test_a_header_takes_no_memory(tmp_path):

@@ -54,6 +54,12 @@ def test_junk_on_the_command_line(words, sentence):
     assert "\n" not in str(refused.value)
 
 
+def test_a_setting_that_is_a_number():
+    path, _, overrides = parse_arguments(["hparams/ptapt.yaml", "--3", "4"])
+    with pytest.raises(InputError, match="--3 is not a setting that any yaml"):
+        Settings(path, overrides)
+
+
 @pytest.mark.parametrize(
     "words, key, value, sentence",
     [

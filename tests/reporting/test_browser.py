@@ -2,14 +2,12 @@
 
 import base64
 import re
-from pathlib import Path
 
 import pytest
 import run_trees
 
 from ser_brain.reporting.report import write_report
 
-CHROMIUM = Path("/usr/bin/chromium")
 WIDTHS = (1280, 390)
 LEAST_PIXELS = 10.5  # of a letter that can be read
 # What sticks out of the window, and whether a box around it scrolls there.
@@ -34,21 +32,6 @@ CUT_OFF = """() => [...document.querySelectorAll('body *')]
   .filter(one => one.scrollWidth > one.clientWidth + 1
     && !['visible', 'auto'].includes(getComputedStyle(one).overflowX))
   .map(one => one.outerHTML.slice(0, 80))"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM.exists():
-        pytest.skip(f"there is no {CHROMIUM}")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=str(CHROMIUM),
-            args="--no-sandbox --disable-gpu --disable-background-networking "
-            "--disable-component-update --disable-sync --no-first-run".split(),
-        )
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

@@ -12,16 +12,6 @@ from ser_brain.lobes.wav2vec2 import Wav2Vec2
 from ser_brain.nnet.heads import UtteranceHead
 
 CLASSES = ["angry", "happy", "sad"]
-# What playwright needs to start the machine's own browser in a container.
-CHROMIUM = "/usr/bin/chromium"
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 
 
 @pytest.fixture(scope="package")
@@ -75,22 +65,6 @@ def alone(recognizer, tmp_path):
         return {"label": label, "score": float(score), "posteriors": shares}
 
     return classify
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Headless Chromium."""
-    api = pytest.importorskip("playwright.sync_api")
-    try:
-        open(CHROMIUM).close()
-    except OSError:
-        pytest.skip(f"there is no {CHROMIUM}")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
