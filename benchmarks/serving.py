@@ -73,7 +73,7 @@ def stop(process):
 def ended(process):
     """Its exit code, and how many requests it says that it answered."""
     said = process.stdout.read()
-    answered = re.search(r"stopped: (\d+)", said)
+    answered = re.search(r"stopped after (\d+)", said)
     return {
         "exit_code": process.wait(),
         "answered_by_service": answered and int(answered[1]),

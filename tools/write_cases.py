@@ -91,9 +91,8 @@ def train(folder):
     def words(work):
         command = Path(sys.executable).with_name("ser-brain")
         settings = ["--head_epochs", 1, "--scale", "nano"]
-        encoder = ["--encoder", inputs.w2, "--encoder_feature_span", 3]
-        output = ["--output", work / "model"]
-        return [command, "train", inputs.clips, *output, *settings, *encoder]
+        output = ["--output", work / "model", "--encoder", inputs.w2]
+        return [command, "train", inputs.clips, *output, *settings]
 
     return SimpleNamespace(words=words, prepare=lambda work: None)
 

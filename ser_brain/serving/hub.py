@@ -9,7 +9,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HFValidationError, LocalTokenNotFoundError
 
 from ser_brain.errors import InputError
-from ser_brain.files import sync, sync_all, write_atomically
+from ser_brain.files import sync_all, write_atomically
 from ser_brain.inference import EmotionRecognizer
 from ser_brain.inference.checks import CLASSIFIER
 from ser_brain.inference.hub import fetched
@@ -96,7 +96,6 @@ def write_folder(model, folder, source=None, license=None, data_license=None):
             )
             sync_all(beside)
             beside.rename(folder)
-            sync(folder.parent)
     except OSError as error:
         raise InputError(
             f"{folder} cannot be written ({error.strerror or error}): free "

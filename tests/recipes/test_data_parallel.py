@@ -19,10 +19,11 @@ def launcher(processes):
 def posteriors(folder, clips, launch=(), device="cpu"):
     """Posteriors of a small V-FT run with the embedded model, by clip.
 
-    It has layer drop and no dropout. Batches of 5 are not shared evenly.
+    It has masks, layer drop and no dropout. Batches of 5 are not shared evenly.
     """
     settings = {"manifest": clips, "fold": "03", "epochs": 4, "batch_size": 5}
     settings |= {"scale": "nano", "results": folder, "device": device}
+    settings |= {"fine_tuning_mask_prob": 0.2}
     argv = ["hparams/vft.yaml"]
     for key, value in settings.items():
         argv += [f"--{key}", value]
