@@ -26,6 +26,8 @@ from ser_brain.nnet.pooling import LSTMPooling, mean_over_time
 
 # Maximum number of samples that soxr's filter reaches before and after one.
 REACH = 2000
+# First samples of soxr's answer that its filter gives otherwise.
+BEGUN = 8
 # Fraction of the largest weight: soxr itself is not more precise.
 LEAST = 1e-8
 
@@ -265,7 +267,8 @@ class Player(nn.Module):
     """Play utterances at a speed like soxr, by a convolution.
 
     soxr's filter is linear and periodic: its responses to single samples are
-    the weights.
+    the weights. Its first few samples have other ones, as if the filter had
+    not quite begun.
 
     Arguments
     ---------
@@ -281,6 +284,19 @@ class Player(nn.Module):
         if self.taken != self.given:
             weights, self.before = _soxr_filter(self.taken, self.given)
             self.register_buffer("weights", weights[:, None])
+            self.register_buffer("start", self._start())
+
+    def _start(self):
+        """What the first samples add to the convolution, (samples, begun)."""
+        single = torch.eye(REACH // 2, REACH)
+        counts = torch.full((len(single),), REACH)
+        found = self._convolved(single, counts)[:, :BEGUN]
+        expected = [
+            soxr.resample(one, self.taken, self.given, quality="HQ")[:BEGUN]
+            for one in single.numpy()
+        ]
+        added = torch.from_numpy(np.stack(expected)) - found
+        return added[: int(added.abs().amax(1).gt(LEAST).nonzero().max()) + 1]
 
     def count(self, samples):
         """Samples that so many samples become."""
@@ -291,11 +307,19 @@ class Player(nn.Module):
         if self.taken == self.given:
             return wavs, lengths
         counts = self.count(lengths)
+        x = self._convolved(wavs, counts)
+        first = F.pad(wavs, (0, len(self.start)))[:, : len(self.start)]
+        # No matrix product, which the 8-bit file would approximate.
+        begun = x[:, :BEGUN] + (first[..., None] * self.start).sum(1)
+        return torch.cat([begun, x[:, BEGUN:]], 1), counts
+
+    def _convolved(self, wavs, counts):
+        """The convolution, zero-padded after so many samples."""
         after = self.weights.shape[2] + self.taken
         x = F.pad(wavs[:, None], (self.before, after))
         x = F.conv1d(x, self.weights, stride=self.taken)
         x = x.transpose(1, 2).flatten(1)[:, : self.count(wavs.shape[1])]
-        return x.masked_fill(~valid_frames(counts, x.shape[1]), 0), counts
+        return x.masked_fill(~valid_frames(counts, x.shape[1]), 0)
 
 
 def _soxr_filter(taken, given):

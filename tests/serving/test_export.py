@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from ser_brain.assets import folder
 from ser_brain.cli import main
+from ser_brain.dataio.audio import played
 from ser_brain.errors import InputError
 from ser_brain.inference import EmotionRecognizer, save_classifier
 from ser_brain.lobes import load_encoder
@@ -29,6 +30,7 @@ from ser_brain.nnet.pooling import (
 onnxruntime = pytest.importorskip("onnxruntime")
 
 from ser_brain.serving.export import export_onnx, longest_samples  # noqa: E402
+from ser_brain.serving.graph import Player  # noqa: E402
 from ser_brain.serving.runtime import OnnxRecognizer, onnx_file  # noqa: E402
 
 CLASSES = ["angry", "happy", "sad"]
@@ -191,6 +193,21 @@ def test_int8_is_smaller_and_close(run, clips, tmp_path, capsys):
     expected = OnnxRecognizer(run).classify_batch(wav)[0]
     found = OnnxRecognizer(path).classify_batch(wav)[0]
     assert 0 < (found - expected).abs().max() < 0.1
+
+
+@pytest.mark.parametrize("speed", [0.5, 0.9, 1.1, 1.25, 2.0])
+def test_speeds_are_those_of_soxr(speed):
+    """Also at the beginning of clips, and of very short ones."""
+    torch.manual_seed(0)
+    wavs = torch.randn(3, 4000) + 1
+    lengths = torch.tensor([4000, 3217, 401])
+    wavs = wavs.masked_fill(torch.arange(4000) >= lengths[:, None], 0)
+    found, counts = Player(speed)(wavs, lengths)
+    for wav, length, one, count in zip(wavs, lengths, found, counts):
+        expected = played(wav[:length], speed)
+        assert count == len(expected)
+        torch.testing.assert_close(one[:count], expected, atol=1e-5, rtol=0)
+        assert one[count:].abs().sum() == 0
 
 
 def test_int8_of_several_speeds(make_encoder, tmp_path):
