@@ -10,6 +10,8 @@ import pandas
 from ser_brain.files import write_atomically
 
 MARKUP = re.compile(r"[\\|`*]|\](?=\()")
+# What begins or ends a tag or an entity: no sign before or after a space.
+TAG = re.compile(r"[&<](?! )|(?<! )>")
 LATEX = str.maketrans(
     dict(zip("&%#$_{}", (r"\&", r"\%", r"\#", r"\$", r"\_", r"\{", r"\}")))
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
@@ -101,8 +103,11 @@ def plain_markdown(text):
     -------
     >>> print(plain_markdown("a|b <script> [x](y)"))
     a\\|b &lt;script&gt; [x\\](y)
+    >>> plain_markdown("p < 0.001")
+    'p < 0.001'
     """
-    text = html.escape(" ".join(str(text).split()), quote=False)
+    text = " ".join(str(text).split())
+    text = TAG.sub(lambda sign: html.escape(sign[0]), text)
     return MARKUP.sub(r"\\\g<0>", text)
 
 
