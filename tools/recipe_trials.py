@@ -10,9 +10,12 @@ import os
 import runpy
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
+
+from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "tests"
@@ -127,6 +130,8 @@ def fork(words, log, environment=None, before=None):
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.environ.update(environment or {})
+        # tqdm's own lock is one of all processes, and a killed one keeps it.
+        tqdm.set_lock(threading.RLock())
         script, *rest = map(str, words)
         sys.argv = [script, *rest]
         sys.path.insert(0, str(Path(script).parent))

@@ -30,6 +30,7 @@ HELP = "no space left at each place that writes"
 PACKAGE = trials.ROOT / "ser_brain"
 SOURCE = Path(__file__).with_name("refuse_writes.c")
 MODES = ("stays", "once")
+LONGEST = 300  # seconds of a command
 # Files to which lines are appended: what is there may be the beginning.
 APPENDED = ("train_log.txt",)
 # Below these nothing counts before the stage, or the checkpoint, is done.
@@ -177,7 +178,10 @@ class Case:
                 watch.begin()
 
         words = self.case.words(self.work)
-        return trials.wait(trials.fork(words, self.log, before=before))
+        process = trials.fork(words, self.log, before=before)
+        code = trials.wait(process, LONGEST)
+        # One that hangs is killed, which is no exit code of ours.
+        return trials.kill(process) if code is None else code
 
     def trial(self, place, mode):
         """Exit code without space at a place, and what was not as promised."""
