@@ -195,6 +195,21 @@ def test_int8_is_smaller_and_close(run, clips, tmp_path, capsys):
     assert 0 < (found - expected).abs().max() < 0.1
 
 
+def test_onnxruntime_keeps_no_events(tmp_path):
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
+    }
+    subprocess.run(
+        [sys.executable, "-c", "import ser_brain.serving; import onnxruntime"],
+        env={**environment, "HOME": str(tmp_path)},
+        check=True,
+        timeout=120,
+    )
+    assert list(tmp_path.rglob("*")) == []
+
+
 @pytest.mark.parametrize("speed", [0.5, 0.9, 1.1, 1.25, 2.0])
 def test_speeds_are_those_of_soxr(speed):
     """Also at the beginning of clips, and of very short ones."""
