@@ -1,6 +1,7 @@
 """Several runs answer together: the mean, whatever their encoders."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -132,7 +133,8 @@ def test_runs_that_do_not_fit(fold, tmp_path, tiny_wav2vec2, files, capsys):
     assert "start its recipe again" in capsys.readouterr().err
 
 
-def test_folders_of_folds_are_no_ensemble(fold, files, capsys):
+def test_folders_of_folds_are_no_ensemble(fold, files, tmp_path, capsys):
     """Only by --with: the folds of a test are seldom meant together."""
-    assert cli.main(["predict", str(fold.parent), files[0]]) == 2
+    shutil.copytree(fold, tmp_path / "fold_DC")
+    assert cli.main(["predict", str(tmp_path), files[0]]) == 2
     assert "is not a run folder" in capsys.readouterr().err
