@@ -1,10 +1,8 @@
 """Recipe for the pseudo-labels of P-TAPT on IEMOCAP.
 
 To run it:
-
     python recipes/IEMOCAP/extract_pseudo.py hparams/pseudo.yaml --fold 3
     python recipes/IEMOCAP/extract_pseudo.py hparams/pseudo.yaml --scale nano
-    python recipes/IEMOCAP/extract_pseudo.py hparams/pseudo.yaml --device cuda
 
 README.md beside this file has the options and the figures.
 """

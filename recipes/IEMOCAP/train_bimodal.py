@@ -4,7 +4,6 @@ To run it, with the corpus' texts or with those of a speech recogniser:
 
     python recipes/IEMOCAP/train_bimodal.py hparams/audio_text.yaml --fold 3
     python recipes/IEMOCAP/train_bimodal.py hparams/audio_asr.yaml --fold 3
-    python recipes/IEMOCAP/train_bimodal.py hparams/audio_asr.yaml --device cuda
 
 README.md beside this file has the options and the figures.
 """

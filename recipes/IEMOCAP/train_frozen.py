@@ -1,10 +1,8 @@
 """Recipe for a head over the layers of a frozen encoder, on IEMOCAP.
 
 To run it:
-
     python recipes/IEMOCAP/train_frozen.py hparams/frozen.yaml --fold 3
     python recipes/IEMOCAP/train_frozen.py hparams/frozen.yaml --scale nano
-    python recipes/IEMOCAP/train_frozen.py hparams/frozen.yaml --device cuda
 
 README.md beside this file has the options and the figures.
 """

@@ -1,10 +1,8 @@
 """Recipe for pseudo-label task adaptive pretraining (P-TAPT) on IEMOCAP.
 
 To run it:
-
     python recipes/IEMOCAP/train_ptapt.py hparams/ptapt.yaml --fold 3
     python recipes/IEMOCAP/train_ptapt.py hparams/ptapt.yaml --scale nano
-    python recipes/IEMOCAP/train_ptapt.py hparams/ptapt.yaml --device cuda
 
 README.md beside this file has the options and the figures.
 """

@@ -1,10 +1,8 @@
 """Recipe for wav2vec 1.0 that is fine-tuned on frames and segments, on IEMOCAP.
 
 To run it:
-
     python recipes/IEMOCAP/train_segments.py hparams/segments.yaml --fold 3
     python recipes/IEMOCAP/train_segments.py hparams/segments.yaml --scale nano
-    python recipes/IEMOCAP/train_segments.py hparams/segments.yaml --device cuda
 
 README.md beside this file has the options and the figures.
 """

@@ -1,10 +1,8 @@
 """Recipe for task adaptive pretraining (TAPT) on IEMOCAP.
 
 To run it:
-
     python recipes/IEMOCAP/train_tapt.py hparams/tapt.yaml --fold 3
     python recipes/IEMOCAP/train_tapt.py hparams/tapt.yaml --scale nano
-    python recipes/IEMOCAP/train_tapt.py hparams/tapt.yaml --device cuda
 
 README.md beside this file has the options and the figures.
 """

@@ -1,10 +1,8 @@
 """Recipe for ratings of valence, arousal and dominance on IEMOCAP.
 
 To run it:
-
     python recipes/IEMOCAP/train_vad.py hparams/vad.yaml --fold 3
     python recipes/IEMOCAP/train_vad.py hparams/vad.yaml --scale nano
-    python recipes/IEMOCAP/train_vad.py hparams/vad.yaml --device cuda
 
 The corpus is taken from --data_folder or IEMOCAP_ROOT; without either, the
 embedded mini corpus is used at nano scale, whose ratings are made up.

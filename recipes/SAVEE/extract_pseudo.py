@@ -1,10 +1,8 @@
 """Recipe for the pseudo-labels of P-TAPT on SAVEE.
 
 To run it:
-
     python recipes/SAVEE/extract_pseudo.py hparams/pseudo.yaml --fold JE
     python recipes/SAVEE/extract_pseudo.py hparams/pseudo.yaml --scale nano
-    python recipes/SAVEE/extract_pseudo.py hparams/pseudo.yaml --device cuda
 
 README.md beside this file has the options and the figures.
 """

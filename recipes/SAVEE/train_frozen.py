@@ -1,10 +1,8 @@
 """Recipe for a head over the layers of a frozen encoder, on SAVEE.
 
 To run it:
-
     python recipes/SAVEE/train_frozen.py hparams/frozen.yaml --fold JE
     python recipes/SAVEE/train_frozen.py hparams/frozen.yaml --scale nano
-    python recipes/SAVEE/train_frozen.py hparams/frozen.yaml --device cuda
 
 README.md beside this file has the options and the figures.
 """

@@ -1,10 +1,8 @@
 """Recipe for pseudo-label task adaptive pretraining (P-TAPT) on SAVEE.
 
 To run it:
-
     python recipes/SAVEE/train_ptapt.py hparams/ptapt.yaml --fold JE
     python recipes/SAVEE/train_ptapt.py hparams/ptapt.yaml --scale nano
-    python recipes/SAVEE/train_ptapt.py hparams/ptapt.yaml --device cuda
 
 README.md beside this file has the options and the figures.
 """

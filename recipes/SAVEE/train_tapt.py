@@ -1,10 +1,8 @@
 """Recipe for task adaptive pretraining (TAPT) on SAVEE.
 
 To run it:
-
     python recipes/SAVEE/train_tapt.py hparams/tapt.yaml --fold JE
     python recipes/SAVEE/train_tapt.py hparams/tapt.yaml --scale nano
-    python recipes/SAVEE/train_tapt.py hparams/tapt.yaml --device cuda
 
 README.md beside this file has the options and the figures.
 """

@@ -1,10 +1,8 @@
 """Recipe for vanilla fine-tuning (V-FT) of wav2vec 2.0 on SAVEE.
 
 To run it:
-
     python recipes/SAVEE/train_vft.py hparams/vft.yaml --fold JE
     python recipes/SAVEE/train_vft.py hparams/vft.yaml --scale nano
-    python recipes/SAVEE/train_vft.py hparams/vft.yaml --device cuda
 
 README.md beside this file has the options and the figures.
 """
