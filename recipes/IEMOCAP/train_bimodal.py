@@ -1,7 +1,6 @@
 """Recipe for audio and text, or audio and transcripts, on IEMOCAP.
 
 To run it, with the corpus' texts or with those of a speech recogniser:
-
     python recipes/IEMOCAP/train_bimodal.py hparams/audio_text.yaml --fold 3
     python recipes/IEMOCAP/train_bimodal.py hparams/audio_asr.yaml --fold 3
 

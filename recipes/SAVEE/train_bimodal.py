@@ -1,7 +1,6 @@
 """Recipe for audio and text, or audio and transcripts, on SAVEE.
 
 To run it, with the corpus' texts or with those of a speech recogniser:
-
     python recipes/SAVEE/train_bimodal.py hparams/audio_text.yaml --fold JE
     python recipes/SAVEE/train_bimodal.py hparams/audio_asr.yaml --fold JE
 

@@ -94,9 +94,7 @@ def scripts():
     return [
         pytest.param(line.split()[1:], id=line.strip())
         for path in sorted((ROOT / "recipes").glob("*/*.py"))
-        for line in path.read_text(encoding="utf-8")
-        .split("\n\n")[2]
-        .split("\n")
+        for line in path.read_text(encoding="utf-8").split('"""')[1].split("\n")
         if line.startswith("    python ")
     ]
 
