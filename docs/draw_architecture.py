@@ -32,7 +32,7 @@ LEVELS = (
     ("assets",),
     ("locks",),
     ("files",),
-    ("words",),
+    ("words", "bars"),
     ("errors", "stopping"),
 )
 # These rooms wire the ones below them together: of their arrows, those to
@@ -44,7 +44,7 @@ NEIGHBOURS = {
     ("plans", "experiment"),
     ("serving", "inference"),
 }
-COMMON = {"locks", "files", "errors", "stopping", "words"}
+COMMON = {"locks", "files", "errors", "stopping", "words", "bars"}
 
 # Centre of each room (x, y) and what it is for.
 ROOMS = {
@@ -214,7 +214,7 @@ def draw_rooms():
     draw_box(
         axes,
         (middle, -1.0),
-        "locks, files, errors, stopping, words",
+        "locks, files, errors, stopping, words, bars",
         common,
         WHOLE_WIDTH,
     )

@@ -64,22 +64,29 @@ def finished(folder, name):
     return results
 
 
-def on_run(name, words):
-    """A case that runs ser-brain on a copy of a recipe's results."""
+def on_run(name, command):
+    """A case that runs ser-brain on a copy of a recipe's results.
+
+    The command line names {results}, the {run} in them, {clips[0]} to
+    {clips[2]}, and the {work} folder.
+    """
 
     def make(folder):
         results = finished(folder, name)
         (scores,) = results.rglob("metrics.json")
         inner = scores.parent.relative_to(results)
 
-        def of(work):
-            given = words(work / "results", work / "results" / inner, work)
+        def words(work):
+            copy = work / "results"
+            known = {"results": copy, "run": copy / inner, "work": work}
+            known["clips"] = recordings()
+            given = [word.format(**known) for word in command.split()]
             return [Path(sys.executable).with_name("ser-brain"), *given]
 
         def prepare(work):
             shutil.copytree(results, work / "results")
 
-        return SimpleNamespace(words=of, prepare=prepare)
+        return SimpleNamespace(words=words, prepare=prepare)
 
     return make
 
@@ -111,43 +118,22 @@ CASES = {
     "ptapt": recipe("train_ptapt"),
     "train": train,
     "report": on_run(
-        "train_vft",
-        lambda results, run, work: [
-            *("report", results, "--resamples", 100),
-            *("--output", work / "report"),
-        ],
+        "train_vft", "report {results} --resamples 100 --output {work}/report"
     ),
     "predict": on_run(
         "train_vft",
-        lambda results, run, work: [
-            *("predict", run, *recordings(), "--output", work / "all.jsonl"),
-        ],
+        "predict {run} {clips[0]} {clips[1]} {clips[2]} "
+        "--output {work}/all.jsonl",
     ),
-    "push": on_run(
-        "train_vft", lambda results, run, work: ["push", run, work / "pushed"]
-    ),
-    "export": on_run(
-        "train_vft",
-        lambda results, run, work: [
-            *("export", run, "--onnx", work / "model.onnx"),
-        ],
-    ),
+    "push": on_run("train_vft", "push {run} {work}/pushed"),
+    "export": on_run("train_vft", "export {run} --onnx {work}/model.onnx"),
     "export_int8": on_run(
-        "train_vft",
-        lambda results, run, work: [
-            *("export", run, "--onnx", work / "model.onnx", "--int8"),
-        ],
+        "train_vft", "export {run} --onnx {work}/model.onnx --int8"
     ),
     "timeline": on_run(
-        "train_vft",
-        lambda results, run, work: [
-            *("timeline", run, recordings()[0], "--picture", work / "line.png"),
-        ],
+        "train_vft", "timeline {run} {clips[0]} --picture {work}/line.png"
     ),
     "states": on_run(
-        "train_ptapt",
-        lambda results, run, work: [
-            *("states", run, recordings()[0], "--output", work / "states"),
-        ],
+        "train_ptapt", "states {run} {clips[0]} --output {work}/states"
     ),
 }

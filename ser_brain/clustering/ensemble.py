@@ -11,8 +11,8 @@ from safetensors.torch import (
     save as to_bytes,
 )
 from sklearn.cluster import KMeans
-from tqdm import tqdm
 
+from ser_brain.bars import passing_bar
 from ser_brain.clustering.kmeans import Labels, check_numbers, lloyd, workers
 from ser_brain.clustering.progress import KMeansProgress
 from ser_brain.clustering.starts import distinct_frames, spread_frames
@@ -130,9 +130,7 @@ class KMeansEnsemble:
         if self.backend == "sklearn":
             self.centres = [
                 _sklearn_centres(frames, start, self.iterations)
-                for start in tqdm(
-                    starts, desc="k-means", leave=False, disable=None
-                )
+                for start in passing_bar(starts, "k-means")
             ]
         else:
             self.centres = self._torch_centres(frames, starts, checkpoint)

@@ -13,8 +13,8 @@ from itertools import repeat
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
+from ser_brain.bars import passing_bar
 from ser_brain.clustering.following import Follower
 from ser_brain.clustering.pictures import Basis
 from ser_brain.errors import InputError
@@ -229,15 +229,12 @@ def lloyd(frames, starts, iterations, after=None, first=0, size=BLOCK):
     """
     centres = list(starts)
     labels = Labels(frames, centres, size)
-    progress = tqdm(
+    progress = passing_bar(
         total=iterations * len(frames),
         initial=first * len(frames),
         desc="k-means",
         unit="frames",
         unit_scale=True,
-        leave=False,
-        dynamic_ncols=True,
-        disable=None,
     )
     with progress, workers(centres[0].device) as spread:
         for done in range(first + 1, iterations + 1):

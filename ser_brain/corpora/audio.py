@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from tqdm import tqdm
 
+from ser_brain.bars import passing_bar
 from ser_brain.errors import InputError
 
 # One frame of wav2vec 2.0 sees 400 samples at 16 kHz; less gives no frame.
@@ -70,12 +70,11 @@ def check_audio_files(paths, workers=None, progress=True):
     workers = workers or min(16, os.cpu_count() or 1)
     with ThreadPoolExecutor(workers) as pool:
         results = list(
-            tqdm(
+            passing_bar(
                 pool.map(_duration_or_fault, paths),
                 total=len(paths),
                 desc="Checking audio",
                 unit="file",
-                leave=False,
                 disable=None if progress else True,
             )
         )

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
+from ser_brain.bars import passing_bar
 from ser_brain.errors import InputError
 from ser_brain.files import atomic_path, write_atomically
 from ser_brain.locks import turn
@@ -102,15 +102,7 @@ class FrontEndFile:
                 f"{megabytes(2 * self.dim * frames)} of features of {clips} "
                 f"utterances are computed once, to {self.path}."
             )
-            bar = tqdm(
-                compute(),
-                "features",
-                clips,
-                leave=False,
-                dynamic_ncols=True,
-                disable=None,
-            )
-            self._write(bar)
+            self._write(passing_bar(compute(), "features", clips))
 
     def open(self):
         """Open the cache, which is called like ``MemoryCache``."""

@@ -18,9 +18,9 @@ from pathlib import Path
 import soundfile
 import torch
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from ser_brain.assets import ROOT
+from ser_brain.bars import passing_bar
 from ser_brain.brains import FrozenBrain
 from ser_brain.corpora import as_speakers, folds, validated_classes, with_folds
 from ser_brain.corpora.folds import ALL
@@ -276,12 +276,10 @@ def train_all(table, output, words=(), progress=True):
     classes = {name: [name] for name in validated_classes(table.manifest)}
     chosen = ["--classes", quoted(classes)]
     found = {}
-    bar = tqdm(
+    bar = passing_bar(
         [*table.folds, ALL],
         "folds",
         unit="fold",
-        leave=False,
-        dynamic_ncols=True,
         disable=None if progress else True,
     )
     for name in bar:

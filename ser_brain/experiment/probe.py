@@ -8,8 +8,8 @@ the head has learned anything. The remedy is linear probing, then fine-tuning
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression, Ridge
-from tqdm import tqdm
 
+from ser_brain.bars import passing_bar
 from ser_brain.dataio.audio import played, sample_count
 from ser_brain.errors import InputError
 
@@ -114,14 +114,7 @@ def pooled_vectors(experiment, section, ids, wanted="label"):
     pooling = section["modules"]["head"].pooling
     longest = sample_count(section["max_seconds"])
     vectors, labels = [], []
-    loader = tqdm(
-        experiment.loader(ids),
-        "probe",
-        leave=False,
-        dynamic_ncols=True,
-        disable=None,
-    )
-    for (utterance,) in loader:
+    for (utterance,) in passing_bar(experiment.loader(ids), "probe"):
         for speed in section["speeds"]:
             signal = played(utterance.signal, speed)[:longest].to(device)
             vector = pooling(encoder(signal[None]))[0]

@@ -85,14 +85,7 @@ class Progress(TrainLogger):
     def step(self, loss=None):
         """Another update, with the epoch's mean loss so far, or test batch."""
 
-    def log_stats(
-        self,
-        stats_meta,
-        train_stats=None,
-        valid_stats=None,
-        test_stats=None,
-        verbose=False,
-    ):
+    def log_stats(self, stats_meta, train_stats, valid_stats=None, **kwargs):
         """See ``TrainLogger``."""
 
     def close(self):

@@ -8,9 +8,9 @@ from ser_brain.corpora import hours
 from ser_brain.evaluation.ratings import rating_scores
 from ser_brain.experiment.chain import classifier_stage
 from ser_brain.experiment.probe import start_from_ridge
+from ser_brain.experiment.stages import tested_results
 from ser_brain.experiment.training import (
     fit,
-    read_predictions,
     throughput,
     what_learns,
     write_predictions,
@@ -80,12 +80,7 @@ def rate(experiment, brain_class, section):
         return {**throughput(brain), **learning}
 
     experiment.run_stage(stage, work)
-    predicted = read_predictions(experiment, stage.folder / PREDICTED)
-    metrics = None
-    if predicted is not None:
-        metrics = rating_results(experiment, predicted, stage.key)
-    experiment.log_scores(metrics, SCORES)
-    return metrics
+    return tested_results(experiment, stage, PREDICTED, rating_results, SCORES)
 
 
 def targets_of(experiment, ids):

@@ -328,13 +328,34 @@ def test_and_save(experiment, stage, brain, loader, encoder, head):
         )
 
 
-def tested_results(experiment, stage):
-    """Write the result files of a finished classifier, on the main process."""
-    posteriors = read_predictions(experiment, stage.folder / POSTERIORS)
+def tested_results(
+    experiment, stage, file=POSTERIORS, write=write_results, scores=SCORES
+):
+    """Write the result files of a finished stage, on the main process.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        The run.
+    stage : Stage
+        Its last stage.
+    file : str
+        What the stage predicted, in its folder.
+    write : callable
+        Takes experiment, predictions and key of the stage; returns metrics.
+    scores : sequence of str
+        The metrics that are logged.
+
+    Returns
+    -------
+    dict or None
+        The metrics; None on other processes.
+    """
+    predicted = read_predictions(experiment, stage.folder / file)
     metrics = None
-    if posteriors is not None:
-        metrics = write_results(experiment, posteriors, stage.key)
-    experiment.log_scores(metrics, SCORES)
+    if predicted is not None:
+        metrics = write(experiment, predicted, stage.key)
+    experiment.log_scores(metrics, scores)
     return metrics
 
 

@@ -1,8 +1,8 @@
 """Frames to cluster, from P1's encoder or a fine-tuned or adapted one."""
 
 import torch
-from tqdm import tqdm
 
+from ser_brain.bars import passing_bar
 from ser_brain.clustering import FrameFile
 from ser_brain.dataio.utterances import padded
 from ser_brain.experiment.fine_tuned_states import NAME as FINE_TUNED
@@ -47,9 +47,7 @@ def one_layer(experiment, stage):
 @torch.no_grad()
 def state_frames(experiment, encoder, ids, device):
     """Yield the states of utterances as arrays (frames, dim)."""
-    loader = experiment.loader(ids)
-    bar = tqdm(loader, "states", leave=False, dynamic_ncols=True, disable=None)
-    for utterances in bar:
+    for utterances in passing_bar(experiment.loader(ids), "states"):
         batch = padded(utterances, device)
         output = encoder(batch.wavs, batch.wav_lens)
         yield output[0].float().cpu().numpy()

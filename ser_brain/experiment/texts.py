@@ -6,8 +6,8 @@ import logging
 
 import torch
 from speechbrain.utils.distributed import run_on_main
-from tqdm import tqdm
 
+from ser_brain.bars import passing_bar
 from ser_brain.corpora import manifest_key, texts_of
 from ser_brain.dataio.audio import RESAMPLER
 from ser_brain.dataio.front_end_file import FrontEndFile
@@ -102,13 +102,7 @@ def transcribe(experiment, source, path):
         except (ValueError, OSError) as error:
             raise InputError(" ".join(str(error).split())) from error
         logger.info(f"{len(missing)} clips are transcribed once, to {path}.")
-        loader = tqdm(
-            experiment.loader(missing),
-            "transcripts",
-            leave=False,
-            dynamic_ncols=True,
-            disable=None,
-        )
+        loader = passing_bar(experiment.loader(missing), "transcripts")
         with lines.open("a", encoding="utf-8") as stream:
             for (utterance,) in loader:
                 text = recognizer(utterance.signal)

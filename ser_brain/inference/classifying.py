@@ -3,8 +3,8 @@
 from types import SimpleNamespace
 
 import torch
-from tqdm import tqdm
 
+from ser_brain.bars import passing_bar
 from ser_brain.dataio.audio import SAMPLE_RATE, read_audio
 from ser_brain.errors import InputError
 from ser_brain.inference.checks import check_finite, check_length, check_values
@@ -337,12 +337,4 @@ def by_windows(answer, wavs, samples, longest):
 
 def _progress(files):
     """A progress bar on a terminal, unless the work is short."""
-    return tqdm(
-        total=files,
-        desc="predict",
-        unit="file",
-        disable=None,
-        delay=1,
-        leave=False,
-        dynamic_ncols=True,
-    )
+    return passing_bar(total=files, desc="predict", unit="file", delay=1)

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
-from tqdm import tqdm
 
+from ser_brain.bars import passing_bar
 from ser_brain.dataio.audio import SAMPLE_RATE
 from ser_brain.dataio.budget import CPU_SECONDS
 from ser_brain.inference.reading import batches_by_length
@@ -105,14 +105,12 @@ def _classify(recognizer, recording, windows, progress):
     order = np.argsort(spans[:, 0], kind="stable")
     found = np.empty((len(spans), len(recognizer.classes)))
     waiting = cut(recording.blocks(), spans[order])
-    bar = tqdm(
+    bar = passing_bar(
         total=len(spans),
         desc="timeline",
         unit="window",
         disable=None if progress else True,
         delay=1,
-        leave=False,
-        dynamic_ncols=True,
     )
     with bar:
         for first in range(0, len(spans), HELD):

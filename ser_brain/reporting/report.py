@@ -1,7 +1,6 @@
 """The report: a page with tables and pictures from run folders."""
 
-from tqdm import tqdm
-
+from ser_brain.bars import passing_bar
 from ser_brain.files import write_atomically
 from ser_brain.reporting.analysis import analyse
 from ser_brain.reporting.figures import all_pictures
@@ -66,9 +65,7 @@ def write_report(folders, output, scale=None, resamples=5000, variants=False):
         tables["ratings"] = ratings
     pictures = all_pictures(analysis)
     drawn = [one for some in pictures.values() for one in some]
-    for picture in tqdm(
-        drawn, "pictures", leave=False, dynamic_ncols=True, disable=None
-    ):
+    for picture in passing_bar(drawn, "pictures"):
         picture.save(output)
     text = report_markdown(analysis, tables)
     page = output / "report.html"

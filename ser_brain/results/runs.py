@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from tqdm import tqdm
 
+from ser_brain.bars import passing_bar
 from ser_brain.errors import InputError
 from ser_brain.evaluation.metrics import unweighted_accuracy
 from ser_brain.files import digest
@@ -215,16 +215,10 @@ def find_runs(folders, scale=None, broken=None):
         If a folder is missing, or a run was edited.
     """
     found = []
-    for folder in tqdm(
-        _below(folders, METRICS),
-        "runs",
-        unit="run",
-        leave=False,
-        dynamic_ncols=True,
-        disable=None,
-    ):
+    for folder in passing_bar(_below(folders, METRICS), "runs", unit="run"):
         try:
-            if scale in (None, read_json(folder / METRICS).get("scale")):
+            metrics = folder / METRICS
+            if scale is None or read_json(metrics).get("scale") == scale:
                 found.append(read_run(folder))
         except InputError as error:
             if broken is None:
