@@ -1,7 +1,7 @@
 """The frozen front-end's output, computed once per utterance.
 
 The cache holds what an encoder calls its cacheable features, in fp16, at 50
-frames per second. For wav2vec 2.0 this is the CNN's output after its layer
+frames per second (wav2vec 1.0: 100). For wav2vec 2.0 this is the CNN's output after its layer
 norm: before the projection, whose output is 1.5 times as large in the base
 model and fast to compute, and before any dropout or mask. For Whisper it is
 the output of its two convolutions.
@@ -13,9 +13,10 @@ features differs from the features of the crop. Fine-tuning truncates
 utterances: all of them are cached. Adaptation takes random crops: those of
 longer utterances (8 % of IEMOCAP, none of SAVEE) are computed each time.
 Training therefore gives the same result with and without a cache, except for
-fp16's last digit. wav2vec 1.0 normalises over time in every layer, and P1
-draws a new crop of nearly every utterance in each epoch, so its features
-cannot be cached; tests use the uncached audio, as a user will.
+fp16's last digit. The same holds for wav2vec 1.0, whose extractor normalises
+over time in every layer: its fine-tuning truncates, and is cached, but P1
+draws a new crop of nearly every utterance in each epoch, and is not. Tests use
+the uncached audio, as a user will.
 """
 
 import torch

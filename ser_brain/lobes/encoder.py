@@ -6,15 +6,13 @@ be drawn by the caller, once for an update that is computed in several parts.
 Above all, a clip's output does not depend on what it is batched with.
 """
 
-import hashlib
-import json
 from abc import abstractmethod
 from pathlib import Path
 
 import torch
 
 from ser_brain.lobes.attention import additive_mask, quicken
-from ser_brain.lobes.frame_encoder import FrameEncoder
+from ser_brain.lobes.frame_encoder import FrameEncoder, fingerprint
 from ser_brain.nnet.lengths import sample_counts, valid_frames
 
 # Sample rate of the waveforms of every encoder.
@@ -366,12 +364,7 @@ class Encoder(FrameEncoder):
         """
         config = self.config.to_dict()
         options = {name: config[name] for name in self.front_end_options}
-        digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
-        for part in self.cacheable_parts():
-            for name, weight in sorted(part.state_dict().items()):
-                digest.update(name.encode())
-                digest.update(weight.detach().float().cpu().numpy().tobytes())
-        return digest.hexdigest()
+        return fingerprint(options, self.cacheable_parts())
 
     def save_pretrained(self, folder):
         """Write a folder that transformers and this class read."""

@@ -5,10 +5,41 @@ which the encoder is kept. Masks, layer drop and a cached front-end are the
 business of ``lobes.encoder.Encoder``.
 """
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 
 import torch
 from torch import nn
+
+
+def fingerprint(options, parts):
+    """Hash of modules and of the options that change what they compute.
+
+    Arguments
+    ---------
+    options : dict
+        Values that JSON can hold.
+    parts : iterable of nn.Module
+        Their weights count as fp32, wherever they are.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Example
+    -------
+    >>> layer = nn.Linear(1, 1)
+    >>> fingerprint({}, [layer]) == fingerprint({"eps": 1}, [layer])
+    False
+    """
+    digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
+    for part in parts:
+        for name, weight in sorted(part.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(weight.detach().float().cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 class FrameEncoder(nn.Module, ABC):

@@ -1,14 +1,15 @@
 """wav2vec 1.0 as an encoder below a head."""
 
-from ser_brain.lobes.frame_encoder import FrameEncoder
+from ser_brain.lobes.frame_encoder import FrameEncoder, fingerprint
 from ser_brain.lobes.wav2vec.encoder import Wav2Vec
+from ser_brain.nnet.lengths import sample_counts
 
 
 class Wav2VecFrames(FrameEncoder):
     """The output of wav2vec 1.0's aggregator, 100 frames per second.
 
-    There are no masks and there is no layer drop; nothing can be kept, as its
-    group norms run over all of the time that they are given.
+    There are no masks and there is no layer drop. The front-end, whose output
+    can be cached, is the extractor.
 
     Arguments
     ---------
@@ -50,11 +51,36 @@ class Wav2VecFrames(FrameEncoder):
         """Frames that so many samples give, as ``Wav2Vec`` tells them."""
         return self.wav2vec.frame_lengths(samples)
 
+    @property
+    def cacheable_dim(self):
+        """Number of features per frame of ``cacheable_features``."""
+        return self.wav2vec.feature_dim
+
+    def cacheable_features(self, wavs, wav_lens):
+        """Output of the extractor (batch, frames, cacheable_dim), and lengths.
+
+        Arguments are those of ``forward``; lengths are None if nothing is
+        padded.
+        """
+        return self.wav2vec.features_and_lengths(wavs, wav_lens)
+
+    def front_end_fingerprint(self):
+        """Hash of everything that ``cacheable_features`` depends on."""
+        options = self.wav2vec.options.to_dict()
+        return fingerprint(options, [self.wav2vec.extractor])
+
     def forward(
         self, wavs, wav_lens=None, masks=None, keep=None, features=None
     ):
         """Frames of waveforms, as ``Wav2Vec`` gives them."""
-        return self.wav2vec(wavs, wav_lens)
+        if features is None:
+            return self.wav2vec(wavs, wav_lens)
+        lengths = None
+        if wav_lens is not None:
+            samples = sample_counts(wavs, wav_lens)
+            lengths = self.wav2vec.feature_lengths(samples)
+        features = features.to(next(self.parameters()).dtype)
+        return self.wav2vec.aggregate(features, lengths)
 
     def save_pretrained(self, folder):
         """Writes a folder that ``Wav2Vec`` reads."""
