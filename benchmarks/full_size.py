@@ -62,6 +62,7 @@ ENCODERS = {
     "wavlm-large": ("wavlm", {**LARGE, **STABLE}),
     "data2vec-audio-base": ("data2vec-audio", {}),
     "data2vec-audio-large": ("data2vec-audio", LARGE),
+    "emotion2vec-base": ("emotion2vec", {}),
     "unispeech-sat-base": ("unispeech-sat", {}),
     "unispeech-sat-large": ("unispeech-sat", {**LARGE, **STABLE}),
 }

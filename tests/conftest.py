@@ -84,7 +84,8 @@ def make_encoder(tmp_path_factory, make_wav2vec2, make_whisper):
         options["layerdrop"] = layerdrop
         if kind == "wav2vec2":
             return make_wav2vec2(**options)
-        tiny = TINY_DATA2VEC if kind == "data2vec-audio" else TINY_WAV2VEC2
+        is_data2vec = kind in ("data2vec-audio", "emotion2vec")
+        tiny = TINY_DATA2VEC if is_data2vec else TINY_WAV2VEC2
         if kind == "wavlm":
             # Distances of several frames share a bucket, as at full size.
             tiny = {**tiny, "num_buckets": 16, "max_bucket_distance": 20}

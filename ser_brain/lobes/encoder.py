@@ -256,6 +256,20 @@ class Encoder(FrameEncoder):
             padding = ~valid_frames(lengths, frames)
             features = features.masked_fill(padding[..., None], 0)
             attention_mask = additive_mask(padding, features.dtype)
+        yield from self.run_layers(features, padding, attention_mask, keep)
+
+    def run_layers(self, features, padding, attention_mask, keep):
+        """Yield what ``hidden_states`` does, for features and masks.
+
+        Arguments
+        ---------
+        features : torch.Tensor
+            Shape (batch, frames, dim), 0 beyond each clip.
+        padding, attention_mask : torch.Tensor or None
+            As for ``embed`` and ``layer_runner``.
+        keep : list of bool
+            One flag per layer.
+        """
         x = self.embed(features, padding)
         run = self.layer_runner(x, attention_mask)
         for layer, kept in zip(self.layer_stack, keep):

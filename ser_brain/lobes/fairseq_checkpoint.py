@@ -140,7 +140,7 @@ def read_fairseq_checkpoint(path):
             f"there is no checkpoint {path}: give the path of a file such as "
             "wav2vec_large.pt."
         )
-    checkpoint = _safe_load(path)
+    checkpoint = safe_load(path)
     weights = checkpoint.get("model") if isinstance(checkpoint, dict) else None
     if not isinstance(weights, dict) or not all(
         isinstance(name, str) and isinstance(value, torch.Tensor)
@@ -159,7 +159,28 @@ def read_fairseq_checkpoint(path):
     return options, dict(weights)
 
 
-def _safe_load(path):
+def safe_load(path, kind="wav2vec 1.0"):
+    """Open a checkpoint without running code in it.
+
+    Arguments
+    ---------
+    path : Path
+        File that torch saved.
+    kind : str
+        What it should hold, for error messages.
+
+    Returns
+    -------
+    object
+        On the CPU; training meters are empty objects.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened.
+    ValueError
+        If it is damaged, or would run code.
+    """
     allowed = [argparse.Namespace, *((_Meter, name) for name in METERS)]
     try:
         with torch.serialization.safe_globals(allowed):
@@ -180,8 +201,8 @@ def _safe_load(path):
         if "GLOBAL" in reason or "weights_only" in reason.lower():
             raise ValueError(
                 f"{path} asks for code to be run when it is opened, which no "
-                "wav2vec 1.0 checkpoint needs: it was refused; download it "
-                "again from where fairseq publishes it."
+                f"{kind} checkpoint needs: it was refused; download it "
+                "again from where it is published."
             ) from error
         raise ValueError(
             f"{path} is damaged or no torch checkpoint: download it again."

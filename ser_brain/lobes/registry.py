@@ -6,6 +6,8 @@ from transformers import AutoConfig
 
 from ser_brain.lobes import fcn
 from ser_brain.lobes.data2vec import Data2VecAudio
+from ser_brain.lobes.emotion2vec import Emotion2Vec
+from ser_brain.lobes.emotion2vec.checkpoint import emotion2vec_config
 from ser_brain.lobes.hubert import HuBERT
 from ser_brain.lobes.pretrained import model_type, readable
 from ser_brain.lobes.unispeech_sat import UniSpeechSAT
@@ -18,6 +20,7 @@ from ser_brain.lobes.whisper import Whisper
 # By the model_type of config.json. A new lobe only needs a line here.
 ENCODERS = {
     "data2vec-audio": Data2VecAudio,
+    "emotion2vec": Emotion2Vec,
     "hubert": HuBERT,
     "unispeech-sat": UniSpeechSAT,
     "wav2vec2": Wav2Vec2,
@@ -32,7 +35,8 @@ def encoder_class(source):
     Arguments
     ---------
     source : str or Path
-        A local folder in transformers' format, or a hub name.
+        A local folder in transformers' format, or a hub name. A file is taken
+        for a published checkpoint of emotion2vec.
 
     Returns
     -------
@@ -51,6 +55,8 @@ def encoder_class(source):
     >>> encoder_class(folder("whisper_tiny_en")).__name__
     'Whisper'
     """
+    if Path(source).is_file():
+        return Emotion2Vec
     kind = model_type(source)
     if kind not in ENCODERS:
         *others, last = sorted(ENCODERS)
@@ -67,7 +73,8 @@ def load_encoder(source, **options):
     Arguments
     ---------
     source : str or Path
-        A local folder in transformers' format, or a hub name.
+        A local folder in transformers' format, a hub name, or a file that
+        emotion2vec's authors published.
     **options
         Options of every lobe: freeze_front_end, span_mask, quick_dropout.
 
@@ -113,7 +120,8 @@ def encoder_dim(source):
     >>> encoder_dim(folder("whisper_tiny_en"))
     384
     """
-    encoder_class(source)
+    if encoder_class(source) is Emotion2Vec and Path(source).is_file():
+        return emotion2vec_config(source).hidden_size
     with readable(source):
         return AutoConfig.from_pretrained(str(source)).hidden_size
 

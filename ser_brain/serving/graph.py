@@ -123,14 +123,9 @@ class Transformer(nn.Module):
         """
         padding = ~valid_frames(lengths, features.shape[1])
         features = features.masked_fill(padding[..., None], 0)
-        x = self.encoder.embed(features, padding)
         mask = additive_mask(padding, features.dtype)
-        run = self.encoder.layer_runner(x, mask)
-        states = []
-        for layer in self.encoder.layer_stack:
-            states.append(x)
-            x = run(layer, x)
-        return [*states, self.encoder.final_norm(x)]
+        keep = [True] * len(self.encoder.layer_stack)
+        return list(self.encoder.run_layers(features, padding, mask, keep))
 
 
 class FamilyParts(nn.Module):
@@ -148,7 +143,7 @@ class FamilyParts(nn.Module):
     def forward(self, wavs, samples):
         """Projected features and frame lengths, as ``Encoder.front_end``."""
         if self.encoder.normalizes_clips:
-            wavs = normalize_clips(wavs, samples)
+            wavs = normalize_clips(wavs, samples, self.encoder.normalize_eps)
         x, lengths = wavs[:, None], samples
         for layer in self.layers:
             kernel, stride = layer.conv.kernel_size[0], layer.conv.stride[0]

@@ -4,7 +4,7 @@ import copy
 
 import torch
 from transformers import (
-    MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING,
+    MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING as CLASSIFIERS,
     Wav2Vec2FeatureExtractor,
 )
 
@@ -45,6 +45,8 @@ def obstacle(recognizer):
     head = recognizer.head
     if not isinstance(recognizer.encoder, Wav2Vec2Family):
         return "transformers pads every clip of a Whisper encoder to 30 s"
+    if type(recognizer.encoder.config) not in CLASSIFIERS:
+        return f"transformers has no classifier with {recognizer.encoder.name}"
     if not isinstance(head, UtteranceHead):
         return "its head reads all layers, each standardised by itself"
     reasons = {
@@ -82,7 +84,7 @@ def sequence_classifier(recognizer):
     config.label2id = {name: n for n, name in config.id2label.items()}
     config.classifier_proj_size = head.dim
     config.use_weighted_layer_sum = False
-    model = MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING[type(config)](config)
+    model = CLASSIFIERS[type(config)](config)
     backbone = getattr(model, model.base_model_prefix)
     backbone.load_state_dict(encoder.model.state_dict())
     # Standardising before the mean equals standardising the mean.

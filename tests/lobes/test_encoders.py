@@ -180,8 +180,8 @@ def test_other_sources_are_refused_in_one_sentence(load, tmp_path):
         load(write_config(tmp_path, model_type="bert"))
     assert str(refused.value) == (
         f"{tmp_path} holds a model of type 'bert', for which there is no "
-        "encoder: give one of type data2vec-audio, hubert, unispeech-sat, "
-        "wav2vec2, wavlm or whisper."
+        "encoder: give one of type data2vec-audio, emotion2vec, hubert, "
+        "unispeech-sat, wav2vec2, wavlm or whisper."
     )
 
 

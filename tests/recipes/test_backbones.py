@@ -3,11 +3,14 @@
 import csv
 import json
 
+import emotion2vec_reference
 import pytest
+import torch
 from recipe_runs import AUDIO, run_folder
 
 from ser_brain.inference import EmotionRecognizer
 from ser_brain.lobes import load_encoder
+from ser_brain.lobes.emotion2vec import Emotion2Vec
 from ser_brain.lobes.registry import ENCODERS, encoder_class
 
 LARGE = {"feat_extract_norm": "layer", "do_stable_layer_norm": True}
@@ -76,3 +79,25 @@ def test_p_tapt_takes_its_states_and_adapts_it(run, tmp_path, tiny):
     changed = {name for name in after if not after[name].equal(before[name])}
     # The front-end is frozen; the layers have learned.
     assert changed and all(name.startswith("encoder.") for name in changed)
+
+
+def test_emotion2vec_s_published_file_is_an_encoder(run, tmp_path):
+    path = tmp_path / "emotion2vec_base.pt"
+    torch.save({"model": emotion2vec_reference.tiny_state()}, path)
+    for recipe in ("train_vft", "train_frozen"):
+        got = run("SAVEE", recipe, encoder=path)
+        assert got.code == 0, got.err
+    saved = run_folder(tmp_path / "results", "vft") / "save/classifier/encoder"
+    assert type(load_encoder(saved)) is Emotion2Vec
+    before = load_encoder(path).model.encoder.alibi_scale
+    assert not torch.equal(
+        load_encoder(saved).model.encoder.alibi_scale, before
+    )
+
+
+def test_another_checkpoint_as_encoder_is_one_sentence(run, tmp_path):
+    path = tmp_path / "other.pt"
+    torch.save({"model": {"feature_aggregator.bias": torch.ones(1)}}, path)
+    got = run("SAVEE", "train_vft", encoder=path)
+    assert got.code == 2
+    assert f"{path} holds no emotion2vec" in got.err.splitlines()[-1]

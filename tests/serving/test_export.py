@@ -90,6 +90,7 @@ CASES = {
     ),
     "lstm": ("wavlm", {}, utterance(lambda: LSTMPooling(32, 4)), (1.0,)),
     "data2vec": ("data2vec-audio", {}, fused("frames"), (1.0,)),
+    "emotion2vec": ("emotion2vec", {}, utterance(AveragePooling), (1.0,)),
     "unispeech": ("unispeech-sat", {}, utterance(AveragePooling), (1.0,)),
     "layers and speeds": ("wav2vec2", {}, fused("posteriors"), (0.9, 1.0, 1.1)),
     "whisper": (

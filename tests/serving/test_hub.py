@@ -22,6 +22,7 @@ from ser_brain.lobes import load_encoder
 from ser_brain.lobes.wav2vec2 import Wav2Vec2
 from ser_brain.nnet.heads import UtteranceHead
 from ser_brain.serving.hub import is_hub_name, write_folder
+from ser_brain.serving.sequence_classifier import obstacle
 
 CLASSES = list(run_trees.CLASSES)
 
@@ -233,6 +234,14 @@ def test_speechbrain_loads_the_folder(pushed, wavs):
     torch.testing.assert_close(found[0].exp(), expected[0])
     assert found[2].tolist() == expected[2].tolist()
     assert found[3] == expected[3]
+
+
+def test_transformers_has_no_emotion2vec(make_encoder):
+    """It is told why, and the rest of the folder serves."""
+    encoder = load_encoder(make_encoder("emotion2vec"))
+    head = UtteranceHead(32, 3, relu_pooled=False)
+    recognizer = EmotionRecognizer(encoder, head, ["angry", "happy", "sad"])
+    assert "no classifier with emotion2vec" in obstacle(recognizer)
 
 
 @pytest.mark.parametrize("kind", ["wav2vec2", "data2vec-audio", "wavlm"])

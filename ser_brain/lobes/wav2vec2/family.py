@@ -66,12 +66,15 @@ class Wav2Vec2Family(Encoder):
         transformers' class of the model.
     normalizes_clips : bool
         Whether the model was trained on clips of zero mean and unit variance.
+    normalize_eps : float
+        Added to a clip's variance, as in the model's training.
     stable_layer_norm : bool
         Whether layer norm comes before attention and feed-forward, and once
         more after the last layer.
     """
 
     model_class = None
+    normalize_eps = 1e-7
     front_end_options = (
         "conv_bias",
         "conv_dim",
@@ -213,7 +216,7 @@ class Wav2Vec2Family(Encoder):
         wavs = wavs[:, : int(samples.max())]
         lengths = self.checked_frame_lengths(samples)
         if self.normalizes_clips:
-            wavs = normalize_clips(wavs, samples)
+            wavs = normalize_clips(wavs, samples, self.normalize_eps)
         x = wavs[:, None]
         for layer in self.model.feature_extractor.conv_layers:
             if isinstance(getattr(layer, "layer_norm", None), nn.GroupNorm):
