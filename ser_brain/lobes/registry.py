@@ -7,7 +7,10 @@ from transformers import AutoConfig
 from ser_brain.lobes import fcn
 from ser_brain.lobes.data2vec import Data2VecAudio
 from ser_brain.lobes.emotion2vec import Emotion2Vec
-from ser_brain.lobes.emotion2vec.checkpoint import emotion2vec_config
+from ser_brain.lobes.emotion2vec.checkpoint import (
+    emotion2vec_config,
+    is_emotion2vec,
+)
 from ser_brain.lobes.hubert import HuBERT
 from ser_brain.lobes.pretrained import model_type, readable
 from ser_brain.lobes.unispeech_sat import UniSpeechSAT
@@ -137,12 +140,13 @@ def is_wav2vec(source):
     Returns
     -------
     bool
-        True for every file, as only fairseq's wav2vec 1.0 is read from one.
+        True for every file that does not hold emotion2vec.
 
     Raises
     ------
     ValueError
-        If the folder's config.json names no kind of model.
+        If the folder's config.json names no kind of model, or the file is
+        damaged or would run code when it is opened.
     OSError
         If the source is no such file or folder and the hub does not give it.
 
@@ -155,7 +159,9 @@ def is_wav2vec(source):
     False
     """
     path = Path(source)
-    if path.is_file() or path.suffix == ".pt":
+    if path.is_file():
+        return not is_emotion2vec(path)
+    if path.suffix == ".pt":
         return True
     return model_type(source) == wav2vec_encoder.FORMAT
 

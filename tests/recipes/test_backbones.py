@@ -84,8 +84,12 @@ def test_p_tapt_takes_its_states_and_adapts_it(run, tmp_path, tiny):
 def test_emotion2vec_s_published_file_is_an_encoder(run, tmp_path):
     path = tmp_path / "emotion2vec_base.pt"
     torch.save({"model": emotion2vec_reference.tiny_state()}, path)
-    for recipe in ("train_vft", "train_frozen"):
-        got = run("SAVEE", recipe, encoder=path)
+    for recipe, settings in {
+        "train_vft": {},
+        "train_frozen": {},
+        "train_ptapt": {"states_encoder": path},
+    }.items():
+        got = run("SAVEE", recipe, encoder=path, **settings)
         assert got.code == 0, got.err
     saved = run_folder(tmp_path / "results", "vft") / "save/classifier/encoder"
     assert type(load_encoder(saved)) is Emotion2Vec

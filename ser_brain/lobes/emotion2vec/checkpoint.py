@@ -104,19 +104,41 @@ def emotion2vec_config(path):
     return _config_and_weights(Path(path))[0]
 
 
-def _config_and_weights(path):
-    """The configuration, and the weights that are used, by fairseq's names."""
+def is_emotion2vec(path):
+    """Whether a checkpoint file holds emotion2vec, and not wav2vec 1.0.
+
+    Arguments
+    ---------
+    path : str or Path
+        A file that torch saved.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened.
+    ValueError
+        If it is damaged, or would run code when it is opened.
+    """
+    return f"{AUDIO}extra_tokens" in _tensors(Path(path))
+
+
+def _tensors(path):
+    """All tensors of the model, by fairseq's names."""
     found = safe_load(path, "emotion2vec")
     state = found.get("model") if isinstance(found, dict) else None
     state = state if isinstance(state, dict) else {}
-    weights = {
+    return {
         _bare(str(name)): value
         for name, value in state.items()
         if isinstance(value, torch.Tensor)
     }
+
+
+def _config_and_weights(path):
+    """The configuration, and the weights that are used, by fairseq's names."""
     weights = {
         name: value
-        for name, value in weights.items()
+        for name, value in _tensors(path).items()
         if not name.startswith(UNUSED)
     }
     try:
