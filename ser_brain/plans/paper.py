@@ -283,6 +283,11 @@ def filled(number, parts, overrides):
     lacks = lacking(parts)
     notes = [f"INCOMPLETE: {sentence}" for sentence in lacks]
     notes += [*discarded(parts), *plan_notes(parts, overrides)]
+    # Table 4 is of one fold.
+    if number != 4 and plan.folds != plan.all_folds:
+        folds, every = ", ".join(plan.folds), len(plan.all_folds)
+        said = TEXTS["paper"]["folds"]
+        notes.append(said.format(folds=folds, every=every))
     scores = {
         (part.procedure, part.share if number == 4 else fold): fold_scores(
             part.plan, fold

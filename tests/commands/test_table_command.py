@@ -114,6 +114,7 @@ def test_table_1_of_the_mini_corpus(parts):
     text = markdown(table)
     assert "does not compare methods" in text and "--epochs 1" in text
     assert "say nothing about emotion" in text and "repeat all" in text
+    assert "of the 5 folds these were run: 1, 5." in text
 
 
 def test_discarded_runs_are_kept_beside_the_others(parts):
