@@ -104,6 +104,12 @@ class Runs:
         ),
         (
             lambda state: state.update(
+                {f"{AUDIO}extra_tokens": torch.ones(1, 1, 600000)}
+            ),
+            "another kind of emotion2vec .*size mismatch",
+        ),
+        (
+            lambda state: state.update(
                 {f"{AUDIO}alibi_scale": torch.ones(3, 1, 6, 1, 1)}
             ),
             "alibi_scale has shape .3, 1, 6, 1, 1., not one number per head",

@@ -76,9 +76,11 @@ def read_emotion2vec(path):
         If it holds anything else, or would run code when it is opened.
     """
     config, weights = _config_and_weights(Path(path))
-    model = Emotion2VecModel(config)
+    # Without memory of its own: sizes that do not fit cost none.
+    with torch.device("meta"):
+        model = Emotion2VecModel(config)
     try:
-        model.load_state_dict(_renamed(weights))
+        model.load_state_dict(_renamed(weights), assign=True)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
         raise ValueError(
@@ -225,7 +227,7 @@ def _block(layer, part, kind, value):
     if part != "attn.qkv":
         return {f"{layer}{IN_BLOCK.get(part, part)}.{kind}": value}
     names = (f"{layer}attention.{one}_proj.{kind}" for one in "qkv")
-    return dict(zip(names, value.chunk(3)))
+    return {name: one.clone() for name, one in zip(names, value.chunk(3))}
 
 
 def _front(name):
