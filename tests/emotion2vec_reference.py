@@ -1,7 +1,8 @@
 """Tiny random checkpoints of emotion2vec, and what FunASR makes of them.
 
 ``emotion2vec.json`` holds the output of FunASR 1.4.16 in double precision for
-``tiny_state`` and ``clip``. Where FunASR is installed, this file writes it again:
+``tiny_state`` and ``clip``. Where FunASR is installed, this file writes it
+again:
 
     python tests/emotion2vec_reference.py
 """

@@ -1,10 +1,10 @@
 """The frozen front-end's output, computed once per utterance.
 
 The cache holds what an encoder calls its cacheable features, in fp16, at 50
-frames per second (wav2vec 1.0: 100). For wav2vec 2.0 this is the CNN's output after its layer
-norm: before the projection, whose output is 1.5 times as large in the base
-model and fast to compute, and before any dropout or mask. For Whisper it is
-the output of its two convolutions.
+frames per second (wav2vec 1.0: 100). For wav2vec 2.0 this is the CNN's output
+after its layer norm: before the projection, whose output is 1.5 times as large
+in the base model and fast to compute, and before any dropout or mask. For
+Whisper it is the output of its two convolutions.
 
 **Only what is the same in every epoch is cached: an utterance from its start,
 up to ``max_seconds``.** The first layer of base models normalises over the

@@ -3,7 +3,8 @@
 from ser_brain.errors import InputError
 from ser_brain.experiment.chain import classifier_stage
 from ser_brain.experiment.layer_features import layer_features
-from ser_brain.experiment.stages import test_and_save, tested_results
+from ser_brain.experiment.results import tested_results
+from ser_brain.experiment.stages import test_and_save
 from ser_brain.experiment.texts import corpus_texts, text_features
 from ser_brain.experiment.training import class_weights, fit, throughput
 

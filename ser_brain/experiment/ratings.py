@@ -8,7 +8,7 @@ from ser_brain.corpora import hours
 from ser_brain.evaluation.ratings import rating_scores
 from ser_brain.experiment.chain import classifier_stage
 from ser_brain.experiment.probe import start_from_ridge
-from ser_brain.experiment.stages import tested_results
+from ser_brain.experiment.results import tested_results
 from ser_brain.experiment.training import (
     fit,
     throughput,

@@ -7,6 +7,7 @@ import torch
 
 from ser_brain.corpora import hours
 from ser_brain.evaluation.metrics import confusion, scores
+from ser_brain.experiment.training import read_predictions
 from ser_brain.files import digest
 from ser_brain.reporting.confusion import save_confusion
 from ser_brain.reporting.formats import summary_table
@@ -14,6 +15,10 @@ from ser_brain.results.outputs import write_metrics, write_predictions
 
 RESULTS = ("predictions.csv", "metrics.json", "confusion.png")
 RATINGS = ("ratings.csv", "ratings.json")
+# What a classifier has predicted, in its stage's folder.
+POSTERIORS = "posteriors.json"
+# What is logged of metrics.json.
+SCORES = ("UA", "WA", "macro_f1")
 
 
 def drop_results(folder):
@@ -96,6 +101,37 @@ def write_results(experiment, posteriors, key):
         print(folder / name)
     if experiment.mini:
         print(next_step(experiment))
+    return metrics
+
+
+def tested_results(
+    experiment, stage, file=POSTERIORS, write=write_results, scores=SCORES
+):
+    """Write the result files of a finished stage, on the main process.
+
+    Arguments
+    ---------
+    experiment : Experiment
+        The run.
+    stage : Stage
+        Its last stage.
+    file : str
+        What the stage predicted, in its folder.
+    write : callable
+        Takes experiment, predictions and key of the stage; returns metrics.
+    scores : sequence of str
+        The metrics that are logged.
+
+    Returns
+    -------
+    dict or None
+        The metrics; None on other processes.
+    """
+    predicted = read_predictions(experiment, stage.folder / file)
+    metrics = None
+    if predicted is not None:
+        metrics = write(experiment, predicted, stage.key)
+    experiment.log_scores(metrics, scores)
     return metrics
 
 

@@ -27,14 +27,13 @@ from ser_brain.experiment.fine_tuned_states import (
 )
 from ser_brain.experiment.layer_features import layer_features
 from ser_brain.experiment.probe import start_from_probe
-from ser_brain.experiment.results import write_results
+from ser_brain.experiment.results import POSTERIORS, tested_results
 from ser_brain.experiment.state_frames import states_encoder, write_states
 from ser_brain.experiment.states_head import save_states_head, states_accuracy
 from ser_brain.experiment.training import (
     check_dim,
     class_weights,
     fit,
-    read_predictions,
     throughput,
     what_learns,
     write_predictions,
@@ -43,9 +42,6 @@ from ser_brain.inference.classifier import save_classifier
 from ser_brain.nnet.layer_heads import CrossFitting
 
 LABELS = "pseudo_labels.safetensors"
-POSTERIORS = "posteriors.json"
-# What is logged of metrics.json.
-SCORES = ("UA", "WA", "macro_f1")
 
 logger = logging.getLogger(__name__)
 
@@ -326,37 +322,6 @@ def test_and_save(experiment, stage, brain, loader, encoder, head):
             speeds=brain.hparams.test_speeds,
             **experiment.describe(),
         )
-
-
-def tested_results(
-    experiment, stage, file=POSTERIORS, write=write_results, scores=SCORES
-):
-    """Write the result files of a finished stage, on the main process.
-
-    Arguments
-    ---------
-    experiment : Experiment
-        The run.
-    stage : Stage
-        Its last stage.
-    file : str
-        What the stage predicted, in its folder.
-    write : callable
-        Takes experiment, predictions and key of the stage; returns metrics.
-    scores : sequence of str
-        The metrics that are logged.
-
-    Returns
-    -------
-    dict or None
-        The metrics; None on other processes.
-    """
-    predicted = read_predictions(experiment, stage.folder / file)
-    metrics = None
-    if predicted is not None:
-        metrics = write(experiment, predicted, stage.key)
-    experiment.log_scores(metrics, scores)
-    return metrics
 
 
 def train_head(experiment, brain_class, section):

@@ -8,6 +8,7 @@ allowed; anything else is refused before it runs.
 
 import argparse
 import ast
+import zipfile
 from pathlib import Path
 
 import torch
@@ -172,7 +173,8 @@ def safe_load(path, kind="wav2vec 1.0"):
     Returns
     -------
     object
-        On the CPU; training meters are empty objects.
+        On the CPU; training meters are empty objects. Tensors of torch's zip
+        format are read from the file when they are used.
 
     Raises
     ------
@@ -184,7 +186,10 @@ def safe_load(path, kind="wav2vec 1.0"):
     allowed = [argparse.Namespace, *((_Meter, name) for name in METERS)]
     try:
         with torch.serialization.safe_globals(allowed):
-            return torch.load(path, map_location="cpu", weights_only=True)
+            mapped = zipfile.is_zipfile(path)
+            return torch.load(
+                path, map_location="cpu", weights_only=True, mmap=mapped
+            )
     except OSError:
         raise
     except Exception as error:

@@ -123,8 +123,9 @@ def encoder_dim(source):
     >>> encoder_dim(folder("whisper_tiny_en"))
     384
     """
-    if encoder_class(source) is Emotion2Vec and Path(source).is_file():
+    if Path(source).is_file():
         return emotion2vec_config(source).hidden_size
+    encoder_class(source)
     with readable(source):
         return AutoConfig.from_pretrained(str(source)).hidden_size
 

@@ -17,7 +17,6 @@ from ser_brain.lobes.wav2vec import (
     Wav2Vec,
     Wav2VecPretraining,
 )
-from ser_brain.lobes.wav2vec.frames import Wav2VecFrames
 from ser_brain.nnet.masking import SpanMask
 
 VARIANTS = list(reference.VARIANTS)
@@ -394,32 +393,3 @@ def test_pretraining_learns():
 def test_pretraining_needs_room_to_predict():
     with pytest.raises(ValueError, match="2 frames.*is 3 ahead"):
         _pretraining()(torch.zeros(1, 700))
-
-
-def test_a_cached_extractor_gives_the_same_frames(tmp_path):
-    options = reference.options_of("large")
-    weights = reference.random_weights(options)
-    path = reference.write_checkpoint(tmp_path / "w.pt", options, weights)
-    encoder = Wav2VecFrames(path).eval()
-    wavs, lens = _speech_like(2, 8000), torch.tensor([1.0, 0.5])
-    features, lengths = encoder.cacheable_features(wavs, lens)
-    assert features.shape == (2, int(lengths.max()), encoder.cacheable_dim)
-    with torch.no_grad():
-        whole = encoder(wavs, lens)
-        assert torch.equal(encoder(wavs, lens, features=features), whole)
-        kept, _ = encoder.cacheable_features(wavs[1:, :4000], None)
-        alone = encoder(wavs[1:, :4000], features=kept)
-    assert torch.allclose(whole[1, : alone.shape[1]], alone[0], atol=1e-5)
-
-
-def test_only_the_extractor_is_in_the_cache(tmp_path):
-    options = reference.options_of("large")
-    weights = reference.random_weights(options)
-    path = reference.write_checkpoint(tmp_path / "w.pt", options, weights)
-    encoder = Wav2VecFrames(path)
-    before = encoder.front_end_fingerprint()
-    with torch.no_grad():
-        next(encoder.wav2vec.aggregator.parameters()).add_(1)
-        assert encoder.front_end_fingerprint() == before
-        next(encoder.wav2vec.extractor.parameters()).add_(1)
-    assert encoder.front_end_fingerprint() != before

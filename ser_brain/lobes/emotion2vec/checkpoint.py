@@ -6,6 +6,7 @@ from their shapes, and the rest is the same in every published model.
 """
 
 import re
+import zipfile
 from pathlib import Path
 
 import torch
@@ -33,11 +34,13 @@ FRONT = (
     (r"project_features\.2\.", "feature_projection.projection."),
     (r"context_encoder\.norm\.", "encoder.layer_norm."),
 )
+# Names of the weights of a layer, beginning with that of the layer.
+INSIDE = re.escape(AUDIO)
 POSITIONS = re.compile(
-    re.escape(AUDIO) + r"relative_positional_encoder\.(\d+)\.0\.(\w+)"
+    rf"(?P<layer>{INSIDE}relative_positional_encoder\.(\d+))\.0\.(\w+)"
 )
 BLOCK = re.compile(
-    rf"({re.escape(AUDIO)}context_encoder\.)?blocks\.(\d+)\.(.+)\.(\w+)"
+    rf"(?P<layer>({INSIDE}context_encoder\.)?blocks\.(\d+))\.(.+)\.(\w+)"
 )
 IN_BLOCK = {
     "attn.proj": "attention.out_proj",
@@ -121,6 +124,10 @@ def is_emotion2vec(path):
     ValueError
         If it is damaged, or would run code when it is opened.
     """
+    # It was published long after torch began to save zip files, unlike
+    # wav2vec 1.0, which would have to be read whole.
+    if not zipfile.is_zipfile(path):
+        return False
     return f"{AUDIO}extra_tokens" in _tensors(Path(path))
 
 
@@ -174,45 +181,42 @@ def _config(weights):
         weights[f"{AUDIO}local_encoder.conv_layers.{layer}.0.weight"]
         for layer in range(len(STRIDES))
     ]
-    blocks = {
-        match.group(1, 2) for match in map(BLOCK.fullmatch, weights) if match
-    }
-    places = [weights[name] for name in weights if _is_position(name)]
     position = weights[f"{AUDIO}relative_positional_encoder.1.0.weight"]
     return Emotion2VecConfig(
         num_extra_tokens=tokens,
         hidden_size=dim,
         num_attention_heads=heads,
-        num_hidden_layers=len(blocks),
+        num_hidden_layers=len(_layers(BLOCK, weights)),
         intermediate_size=len(weights["blocks.0.mlp.fc1.weight"]),
         conv_dim=[len(weight) for weight in convs],
         conv_kernel=[weight.shape[2] for weight in convs],
         conv_stride=list(STRIDES),
-        num_conv_pos_embeddings=len(places),
+        num_conv_pos_embeddings=len(_layers(POSITIONS, weights)),
         conv_pos_kernel_size=position.shape[2],
         num_conv_pos_embedding_groups=dim // position.shape[1],
     )
 
 
-def _is_position(name):
-    match = POSITIONS.fullmatch(name)
-    return match is not None and match.group(2) == "weight"
+def _layers(pattern, weights):
+    """Names of the layers that have weights of a kind."""
+    matches = filter(None, map(pattern.fullmatch, weights))
+    return {match["layer"] for match in matches}
 
 
 def _renamed(weights):
     """The weights in fp32, by the names of ``Emotion2VecModel``."""
-    inside = f"{AUDIO}context_encoder.blocks."
-    first = {name.split(".")[4] for name in weights if name.startswith(inside)}
+    first = sum(layer.startswith(AUDIO) for layer in _layers(BLOCK, weights))
     renamed = {}
     for name, value in weights.items():
-        value = value.float()
+        # Not the file's own bytes, which may change.
+        value = value.to(torch.float32, copy=True)
         block, place = BLOCK.fullmatch(name), POSITIONS.fullmatch(name)
         if block:
-            context, number, part, kind = block.groups()
-            layer = int(number) + (0 if context else len(first))
+            _, context, number, part, kind = block.groups()
+            layer = int(number) + (0 if context else first)
             renamed |= _block(f"encoder.layers.{layer}.", part, kind, value)
         elif place:
-            layer, kind = int(place.group(1)) - 1, place.group(2)
+            layer, kind = int(place.group(2)) - 1, place.group(3)
             renamed[f"encoder.pos_conv_embed.layers.{layer}.conv.{kind}"] = (
                 value
             )
