@@ -10,11 +10,12 @@ benchmarks/results/full_size.json.
     python benchmarks/full_size.py --data_folder SAVEE --encoders wavlm-base
 
 does so for V-FT of other encoders, one after the other, and writes
-benchmarks/results/encoders.json. The peak needs two steps: Adam's state is
-there from the second on.
+benchmarks/results/encoders.json, which keeps the figures of encoders that are
+not named. The peak needs two steps: Adam's state is there from the second on.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -23,7 +24,7 @@ import time
 from pathlib import Path
 
 import torch
-from common import ROOT, write_report
+from common import RESULTS, ROOT, write_report
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -136,7 +137,7 @@ def main(argv=None):
     parser.add_argument("--only", nargs="*", default=["vft", "tapt", "ptapt"])
     parser.add_argument("--encoders", nargs="+", choices=ENCODERS)
     args = parser.parse_args(argv)
-    results = {}
+    results = measured("encoders") if args.encoders else {}
     with tempfile.TemporaryDirectory() as scratch:
         common = {
             "manifest": table_of_clips(
@@ -183,6 +184,12 @@ def main(argv=None):
             results[procedure] = run(script, procedure, options[procedure])
             print(procedure, results[procedure], flush=True)
     report("full_size", args, results)
+
+
+def measured(name):
+    """The figures of earlier commands, which a new one replaces or joins."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text())["results"] if path.exists() else {}
 
 
 def report(name, args, results):
