@@ -10,8 +10,9 @@ benchmarks/results/full_size.json.
     python benchmarks/full_size.py --data_folder SAVEE --encoders wavlm-base
 
 does so for V-FT of other encoders, one after the other, and writes
-benchmarks/results/encoders.json, which keeps the figures of encoders that are
-not named. The peak needs two steps: Adam's state is there from the second on.
+benchmarks/results/encoders.json, which keeps the figures that other commands
+took with the same settings. The peak needs two steps: Adam's state is there
+from the second on.
 """
 
 import argparse
@@ -137,7 +138,7 @@ def main(argv=None):
     parser.add_argument("--only", nargs="*", default=["vft", "tapt", "ptapt"])
     parser.add_argument("--encoders", nargs="+", choices=ENCODERS)
     args = parser.parse_args(argv)
-    results = measured("encoders") if args.encoders else {}
+    results = measured("encoders", args) if args.encoders else {}
     with tempfile.TemporaryDirectory() as scratch:
         common = {
             "manifest": table_of_clips(
@@ -186,15 +187,24 @@ def main(argv=None):
     report("full_size", args, results)
 
 
-def measured(name):
-    """The figures of earlier commands, which a new one replaces or joins."""
+def measured(name, args):
+    """The figures that earlier commands took with the same settings."""
     path = RESULTS / f"{name}.json"
-    return json.loads(path.read_text())["results"] if path.exists() else {}
+    earlier = json.loads(path.read_text()) if path.exists() else {}
+    if earlier.get("settings") != settings_of(args):
+        return {}
+    return earlier["results"]
+
+
+def settings_of(args):
+    """What all figures of a report share: not which encoders were asked for."""
+    shared = {key: vars(args)[key] for key in vars(args) if key != "encoders"}
+    return shared | {"data_folder": "SAVEE"}
 
 
 def report(name, args, results):
     """Write the figures so far."""
-    settings = vars(args) | {"data_folder": "SAVEE"}
+    settings = settings_of(args)
     write_report(name, {"settings": settings, "results": results})
 
 
