@@ -84,3 +84,11 @@ def write_report(name, report):
     report = {**report, "machine": machine(), "load": os.getloadavg()}
     path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return path
+
+
+def read_report(name):
+    """Reads what ``write_report`` wrote, or an empty dict if there is none."""
+    path = RESULTS / f"{name}.json"
+    if not path.exists():
+        return {}
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -16,7 +16,6 @@ from the second on.
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -25,7 +24,7 @@ import time
 from pathlib import Path
 
 import torch
-from common import RESULTS, ROOT, write_report
+from common import ROOT, read_report, write_report
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -138,7 +137,7 @@ def main(argv=None):
     parser.add_argument("--only", nargs="*", default=["vft", "tapt", "ptapt"])
     parser.add_argument("--encoders", nargs="+", choices=ENCODERS)
     args = parser.parse_args(argv)
-    results = measured("encoders", args) if args.encoders else {}
+    results = {}
     with tempfile.TemporaryDirectory() as scratch:
         common = {
             "manifest": table_of_clips(
@@ -153,15 +152,8 @@ def main(argv=None):
         }
         # An epoch of 72 clips is one update.
         fine_tuning = {**common, "epochs": args.steps}
-        for name in args.encoders or ():
-            # A large one's weights and checkpoints take several GB of disk.
-            with tempfile.TemporaryDirectory() as place:
-                options = {**fine_tuning, "results": place}
-                options["encoder"] = random_encoder(name, Path(place))
-                results[name] = run("train_vft", "vft", options)
-            print(name, results[name], flush=True)
-            report("encoders", args, results)
         if args.encoders:
+            measure_encoders(args, fine_tuning)
             return
         base, large = random_checkpoints(Path(scratch))
         common["encoder"] = fine_tuning["encoder"] = base
@@ -187,13 +179,22 @@ def main(argv=None):
     report("full_size", args, results)
 
 
-def measured(name, args):
-    """The figures that earlier commands took with the same settings."""
-    path = RESULTS / f"{name}.json"
-    earlier = json.loads(path.read_text()) if path.exists() else {}
-    if earlier.get("settings") != settings_of(args):
-        return {}
-    return earlier["results"]
+def measure_encoders(args, fine_tuning):
+    """Run V-FT of each encoder, and write the figures after each.
+
+    The figures that earlier commands took with the same settings are kept.
+    """
+    earlier = read_report("encoders")
+    same = earlier.get("settings") == settings_of(args)
+    results = earlier["results"] if same else {}
+    for name in args.encoders:
+        # A large one's weights and checkpoints take several GB of disk.
+        with tempfile.TemporaryDirectory() as place:
+            options = {**fine_tuning, "results": place}
+            options["encoder"] = random_encoder(name, Path(place))
+            results[name] = run("train_vft", "vft", options)
+        print(name, results[name], flush=True)
+        report("encoders", args, results)
 
 
 def settings_of(args):
