@@ -214,6 +214,7 @@ def predict_clusters(experiment, brain_class, section, states, clusters, stage):
             n_clusters=built["modules"]["heads"].n_clusters,
         )
         labels.check_frame_rate(built["modules"]["encoder"].frame_rate)
+        learning = what_learns(built, "adaptation_")
         brain = fit(
             brain_class,
             experiment,
@@ -224,7 +225,7 @@ def predict_clusters(experiment, brain_class, section, states, clusters, stage):
         )
         encoder = brain.bare("encoder")
         run_on_main(encoder.save_pretrained, args=[stage.folder])
-        return throughput(brain)
+        return {**throughput(brain), **learning}
 
     experiment.run_stage(stage, work)
 

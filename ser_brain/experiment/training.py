@@ -179,8 +179,21 @@ def fit(brain_class, experiment, section, stage, ids, valid=None, **more):
     return brain
 
 
-def what_learns(section):
+def what_learns(section, prefix=""):
     """Freeze a part of the encoder, or add adapters, as set.
+
+    Arguments
+    ---------
+    section : dict
+        The instantiated section, with the encoder in its ``modules``.
+    prefix : str
+        Prefix of the section's settings on the command line.
+
+    Raises
+    ------
+    InputError
+        If the encoder does not have that many layers or such adapters, or
+        both are set.
 
     Returns
     -------
@@ -194,7 +207,7 @@ def what_learns(section):
         return {}
     if layers is not None and peft is not None:
         raise InputError(
-            f"--trained_layers {layers} and --peft exclude each other: peft "
+            f"--{prefix}trained_layers {layers} and --peft exclude each other: peft "
             "freezes the whole encoder by itself."
         )
     try:
@@ -204,7 +217,9 @@ def what_learns(section):
             add_adapters(encoder, peft)
     except ValueError as error:
         setting = "trained_layers" if peft is None else "peft"
-        raise InputError(f"--{setting} cannot be used: {error}") from error
+        raise InputError(
+            f"--{prefix}{setting} cannot be used: {error}"
+        ) from error
     learning = sum(
         weight.numel()
         for weight in encoder.parameters()

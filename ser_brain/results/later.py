@@ -14,6 +14,7 @@ LATER = {
     "lr_decay": 1.0,
     "head_lr_factor": 1.0,
     "trained_layers": None,
+    "adaptation_trained_layers": None,
     "peft": None,
     "test_manifest": None,
     "labels": None,
