@@ -114,6 +114,19 @@ def write_table(path, entries, root):
             writer.writerow([*row, entry.get("text", "")])
 
 
+def inner_mean(scores, name):
+    """Mean UA over a fold's inner folds: the others, scored without it."""
+    return np.mean(
+        [
+            score
+            for pair in scores
+            if name in pair
+            for other, score in pair.items()
+            if other != name
+        ]
+    )
+
+
 def parse(argv):
     """Parse the command line; what follows ``--`` is given to every run."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
@@ -149,19 +162,7 @@ def main():
                     lambda pair: pair.scores(recipe, args.yaml, words), pairs
                 )
             )
-        # A fold's inner folds are the others, each scored without both.
-        means = [
-            np.mean(
-                [
-                    score
-                    for pair in scores
-                    if name in pair
-                    for other, score in pair.items()
-                    if other != name
-                ]
-            )
-            for name in names
-        ]
+        means = [inner_mean(scores, name) for name in names]
         cells = " | ".join(f"{mean:.1f}" for mean in means)
         told = setting or "as they are"
         print(f"| {told} | {cells} | {np.mean(means):.1f} |", flush=True)

@@ -159,9 +159,31 @@ def test_layer_wise_rates(run, tmp_path, models):
     assert changes[0] < changes[1] / 50
 
 
+def test_the_last_layer_alone_adapts(run, tmp_path, models):
+    got = run("SAVEE", "train_ptapt", adaptation_trained_layers=1)
+    folder = finished(got, tmp_path / "results", "ptapt")
+    before = load_encoder(models.w2)
+    adapted = load_encoder(folder / "save/adapted").state_dict()
+    changed = {
+        name
+        for name, weight in before.state_dict().items()
+        if not torch.equal(weight, adapted[name])
+    }
+    last = before.layer_stack[-1]
+    assert changed
+    assert len(changed) <= len(last.state_dict())
+    assert all(".layers.1." in name for name in changed)
+    weights = sum(weight.numel() for weight in last.parameters())
+    assert done(folder, "adapted")["learning_weights"] == weights
+
+
 @pytest.mark.parametrize(
     "settings, sentence",
     [
+        (
+            {"adaptation_trained_layers": 9},
+            "--adaptation_trained_layers cannot be used: 9 of the encoder's 2",
+        ),
         ({"rounds": 0}, "--rounds is 0: give a whole number of at least 1"),
         ({"cluster_depth": 2}, "--cluster_depth is 2: give a number from 0"),
         ({"soft_temperature": 0}, "--soft_temperature is 0: give a number"),
@@ -186,6 +208,7 @@ def test_an_encoder_of_another_frame_rate_is_refused(run, make_wav2vec2):
 
 
 ADDED = ("lr_decay", "peft", "rounds", "soft_top", "soft_temperature")
+ADDED += ("adaptation_trained_layers", "trained_layers")
 
 
 def keys(yaml, results):
