@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 
 import torch
-from common import ROOT, read_report, write_report
+from common import ROOT, machine, read_report, write_report
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -182,10 +182,14 @@ def main(argv=None):
 def measure_encoders(args, fine_tuning):
     """Run V-FT of each encoder, and write the figures after each.
 
-    The figures that earlier commands took with the same settings are kept.
+    The figures that earlier commands took with the same settings on the same
+    machine are kept.
     """
     earlier = read_report("encoders")
-    same = earlier.get("settings") == settings_of(args)
+    same = (
+        earlier.get("settings") == settings_of(args)
+        and earlier["machine"] == machine()
+    )
     results = earlier["results"] if same else {}
     for name in args.encoders:
         # A large one's weights and checkpoints take several GB of disk.

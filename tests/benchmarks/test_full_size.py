@@ -1,5 +1,6 @@
 """The benchmark of full-size encoders, with tiny ones."""
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -50,6 +51,23 @@ def test_other_encoders_are_measured(monkeypatch, tmp_path, clips):
     found = report["results"]["tiny"]
     assert found["exit_code"] == 0
     assert found["peak_memory_gb"] > 0
+
+
+def test_figures_are_kept_on_the_same_machine_alone(monkeypatch, tmp_path):
+    monkeypatch.setattr(common, "RESULTS", tmp_path)
+    monkeypatch.setattr(full_size, "random_encoder", lambda *words: None)
+    monkeypatch.setattr(full_size, "run", lambda *words: {"exit_code": 0})
+
+    def measured(name, on):
+        for module in (common, full_size):
+            monkeypatch.setattr(module, "machine", lambda: {"cores": on})
+        args = argparse.Namespace(encoders=[name], batch_size=4)
+        full_size.measure_encoders(args, {})
+        return list(common.read_report("encoders")["results"])
+
+    assert measured("one", on=2) == ["one"]
+    assert measured("two", on=2) == ["one", "two"]
+    assert measured("three", on=64) == ["three"]
 
 
 def test_there_is_a_lobe_for_each():
