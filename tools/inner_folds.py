@@ -88,17 +88,19 @@ class Pair:
             raise SystemExit(done.stderr[-2000:])
         run = f"{self.train.stem}/*/*/fold_*/seed_*/predictions.csv"
         (path,) = self.results.glob(run)
-        truth, predicted = ({name: [] for name in self.names} for _ in "ab")
+        columns = {name: ([], []) for name in self.names}
         with path.open(encoding="utf-8") as file:
             for row in csv.DictReader(file):
-                fold = self.fold_of[row["speaker"].partition("/")[2]]
-                truth[fold].append(row["label"])
-                predicted[fold].append(row["prediction"])
+                # Its name begins with that of the test table.
+                speaker = row["speaker"].partition("/")[2]
+                truth, predicted = columns[self.fold_of[speaker]]
+                truth.append(row["label"])
+                predicted.append(row["prediction"])
         # Another setting has the same run folder; P1 and P2 are kept.
         shutil.rmtree(path.parent)
         return {
-            name: 100 * unweighted_accuracy(truth[name], predicted[name])
-            for name in self.names
+            name: 100 * unweighted_accuracy(truth, predicted)
+            for name, (truth, predicted) in columns.items()
         }
 
 

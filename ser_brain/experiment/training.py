@@ -207,8 +207,8 @@ def what_learns(section, prefix=""):
         return {}
     if layers is not None and peft is not None:
         raise InputError(
-            f"--{prefix}trained_layers {layers} and --peft exclude each other: peft "
-            "freezes the whole encoder by itself."
+            f"--{prefix}trained_layers {layers} and --peft exclude each "
+            "other: peft freezes the whole encoder by itself."
         )
     try:
         if peft is None:
