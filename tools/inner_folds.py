@@ -14,7 +14,6 @@ kept in DIR, so that the same command goes on where it was stopped.
 
 import argparse
 import csv
-import json
 import shlex
 import shutil
 import subprocess
@@ -29,7 +28,9 @@ from ser_brain.corpora import prepare
 from ser_brain.engines.runs import script_name
 from ser_brain.evaluation.metrics import unweighted_accuracy
 from ser_brain.experiment.outline import Outline
-from ser_brain.files import folder_name, write_atomically
+from ser_brain.files import folder_name
+from ser_brain.results.outputs import read_json, write_json
+from ser_brain.results.runs import read_run
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -66,13 +67,11 @@ class Pair:
 
     def scores(self, recipe, yaml, settings):
         """UA of each of the two folds, in percent, trained if not known."""
-        kept = {}
-        if self.kept.is_file():
-            kept = json.loads(self.kept.read_text(encoding="utf-8"))
+        kept = read_json(self.kept) if self.kept.is_file() else {}
         key = shlex.join([yaml, *settings])
         if key not in kept:
             kept[key] = self.measure(recipe, yaml, settings)
-            write_atomically(self.kept, json.dumps(kept, indent=1))
+            write_json(self.kept, kept)
         return kept[key]
 
     def measure(self, recipe, yaml, settings):
@@ -86,16 +85,15 @@ class Pair:
         )
         if done.returncode:
             raise SystemExit(done.stderr[-2000:])
-        run = f"{self.train.stem}/*/*/fold_*/seed_*/predictions.csv"
+        run = f"{self.train.stem}/*/*/fold_*/seed_*/metrics.json"
         (path,) = self.results.glob(run)
         columns = {name: ([], []) for name in self.names}
-        with path.open(encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                # Its name begins with that of the test table.
-                speaker = row["speaker"].partition("/")[2]
-                truth, predicted = columns[self.fold_of[speaker]]
-                truth.append(row["label"])
-                predicted.append(row["prediction"])
+        for row in read_run(path.parent).rows:
+            # Its name begins with that of the test table.
+            speaker = row["speaker"].partition("/")[2]
+            truth, predicted = columns[self.fold_of[speaker]]
+            truth.append(row["label"])
+            predicted.append(row["prediction"])
         # Another setting has the same run folder; P1 and P2 are kept.
         shutil.rmtree(path.parent)
         return {

@@ -60,7 +60,7 @@ def update_sampler(experiment, section, stage, ids):
 
 
 def _prefix(section, stage):
-    """Return the prefix of the stage's batch_size in the yaml."""
+    """Return the prefix of the stage's settings in the yaml."""
     base = stage.name.split("_round")[0]
     return section.get("prefix", SETTINGS_PREFIX[base])
 
@@ -179,15 +179,15 @@ def fit(brain_class, experiment, section, stage, ids, valid=None, **more):
     return brain
 
 
-def what_learns(section, prefix=""):
+def what_learns(section, stage):
     """Freeze a part of the encoder, or add adapters, as set.
 
     Arguments
     ---------
     section : dict
         The instantiated section, with the encoder in its ``modules``.
-    prefix : str
-        Prefix of the section's settings on the command line.
+    stage : Stage
+        The stage that trains it; errors name its settings.
 
     Raises
     ------
@@ -205,6 +205,7 @@ def what_learns(section, prefix=""):
     layers, peft = section.get("trained_layers"), section.get("peft")
     if layers is None and peft is None:
         return {}
+    prefix = _prefix(section, stage)
     if layers is not None and peft is not None:
         raise InputError(
             f"--{prefix}trained_layers {layers} and --peft exclude each "
