@@ -15,6 +15,7 @@ from ser_brain.corpora import class_doubts
 from ser_brain.dataio.audio import read_audio
 from ser_brain.dataio.utterances import CachedReader, as_list, utterance_dataset
 from ser_brain.errors import InputError
+from ser_brain.experiment.early import check_layers
 from ser_brain.experiment.environment import environment
 from ser_brain.experiment.epoch_log import EpochLog
 from ser_brain.experiment.other_corpus import ROOT as TEST_ROOT
@@ -64,6 +65,7 @@ class Experiment(Outline):
         self.prepare(prepare)
         self._tell_doubts()
         self.choose_fold()
+        check_layers(self.settings)
         self._take_folder()
         try:
             self._make_folder()

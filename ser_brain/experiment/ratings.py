@@ -50,7 +50,7 @@ def rate(experiment, brain_class, section):
         mean, scale = wanted.mean(0), wanted.std(0).clip(min=1e-5)
         if built["head_start"] == "probe":
             start_from_ridge(experiment, built, fold.train, mean, scale)
-        learning = what_learns(built, stage)
+        learning = what_learns(built)
         brain = fit(
             brain_class,
             experiment,

@@ -214,7 +214,7 @@ def predict_clusters(experiment, brain_class, section, states, clusters, stage):
             n_clusters=built["modules"]["heads"].n_clusters,
         )
         labels.check_frame_rate(built["modules"]["encoder"].frame_rate)
-        learning = what_learns(built, stage)
+        learning = what_learns(built)
         brain = fit(
             brain_class,
             experiment,
@@ -290,7 +290,7 @@ def fine_tune(experiment, brain_class, section, adapted=None):
         if built["head_start"] == "probe":
             check_dim(experiment, built["modules"]["encoder"], stage)
             start_from_probe(experiment, built, fold.train)
-        learning = what_learns(built, stage)
+        learning = what_learns(built)
         brain = fit(
             brain_class,
             experiment,

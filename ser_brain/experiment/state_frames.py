@@ -8,7 +8,7 @@ from ser_brain.dataio.utterances import padded
 from ser_brain.experiment.fine_tuned_states import NAME as FINE_TUNED
 from ser_brain.inference.classifier import load_classifier
 from ser_brain.lobes import load_encoder, load_state_encoder
-from ser_brain.lobes.layer_states import LayerStates
+from ser_brain.lobes.layer_states import LayerStates, layer_at
 
 
 def states_encoder(experiment, stage):
@@ -41,7 +41,7 @@ def one_layer(experiment, stage):
     else:
         encoder = load_encoder(stage.folder)
     depth = experiment.settings.get("cluster_depth")
-    return LayerStates(encoder, round(depth * len(encoder.layer_stack)))
+    return LayerStates(encoder, layer_at(depth, len(encoder.layer_stack)))
 
 
 @torch.no_grad()

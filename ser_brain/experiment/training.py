@@ -179,21 +179,18 @@ def fit(brain_class, experiment, section, stage, ids, valid=None, **more):
     return brain
 
 
-def what_learns(section, stage):
+def what_learns(section):
     """Freeze a part of the encoder, or add adapters, as set.
 
     Arguments
     ---------
     section : dict
         The instantiated section, with the encoder in its ``modules``.
-    stage : Stage
-        The stage that trains it; errors name its settings.
 
     Raises
     ------
     InputError
-        If the encoder does not have that many layers or such adapters, or
-        both are set.
+        If the encoder cannot have such adapters.
 
     Returns
     -------
@@ -205,22 +202,13 @@ def what_learns(section, stage):
     layers, peft = section.get("trained_layers"), section.get("peft")
     if layers is None and peft is None:
         return {}
-    prefix = _prefix(section, stage)
-    if layers is not None and peft is not None:
-        raise InputError(
-            f"--{prefix}trained_layers {layers} and --peft exclude each "
-            "other: peft freezes the whole encoder by itself."
-        )
-    try:
-        if peft is None:
-            train_last_layers(encoder, layers)
-        else:
+    if peft is None:
+        train_last_layers(encoder, layers)
+    else:
+        try:
             add_adapters(encoder, peft)
-    except ValueError as error:
-        setting = "trained_layers" if peft is None else "peft"
-        raise InputError(
-            f"--{prefix}{setting} cannot be used: {error}"
-        ) from error
+        except ValueError as error:
+            raise InputError(f"--peft cannot be used: {error}") from error
     learning = sum(
         weight.numel()
         for weight in encoder.parameters()

@@ -2,6 +2,7 @@
 
 from ser_brain.lobes.registry import (
     encoder_dim,
+    encoder_layers,
     load_encoder,
     load_frame_encoder,
 )

@@ -6,6 +6,29 @@ import torch
 from torch import nn
 
 
+def layer_at(depth, layers):
+    """Return the layer at a fraction of an encoder's depth.
+
+    Arguments
+    ---------
+    depth : float
+        From 0, the input of the first layer, to 1, the output of the last.
+    layers : int
+        How many layers the encoder has.
+
+    Returns
+    -------
+    int
+        From 0 to ``layers``; the even one halfway between two.
+
+    Example
+    -------
+    >>> layer_at(0.5, layers=12), layer_at(1, layers=12)
+    (6, 12)
+    """
+    return round(depth * layers)
+
+
 class LayerStates(nn.Module):
     """One layer's frames of a frozen encoder.
 

@@ -123,11 +123,38 @@ def encoder_dim(source):
     >>> encoder_dim(folder("whisper_tiny_en"))
     384
     """
+    return _config(source).hidden_size
+
+
+def encoder_layers(source):
+    """Number of transformer layers, without loading the weights.
+
+    Arguments
+    ---------
+    source : str or Path
+        As for ``load_encoder``, which has the same errors.
+
+    Returns
+    -------
+    int
+        The length of the encoder's ``layer_stack``.
+
+    Example
+    -------
+    >>> from ser_brain.assets import folder
+    >>> encoder_layers(folder("whisper_tiny_en"))
+    4
+    """
+    return _config(source).num_hidden_layers
+
+
+def _config(source):
+    """Configuration of a checkpoint for which there is a lobe."""
     if Path(source).is_file():
-        return emotion2vec_config(source).hidden_size
+        return emotion2vec_config(source)
     encoder_class(source)
     with readable(source):
-        return AutoConfig.from_pretrained(str(source)).hidden_size
+        return AutoConfig.from_pretrained(str(source))
 
 
 def is_wav2vec(source):

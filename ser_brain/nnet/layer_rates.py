@@ -30,15 +30,32 @@ def train_last_layers(encoder, count):
     [False, False, True]
     """
     layers = list(encoder.layer_stack)
-    if type(count) is not int or not 1 <= count <= len(layers):
-        raise ValueError(
-            f"{count} of the encoder's {len(layers)} layers cannot learn: "
-            f"give a number from 1 to {len(layers)}, or null for the whole "
-            "encoder."
-        )
+    check_last_layers(count, len(layers))
     encoder.requires_grad_(False)
     for layer in layers[-count:]:
         layer.requires_grad_(True)
+
+
+def check_last_layers(count, layers):
+    """Refuse a number of last layers that an encoder does not have.
+
+    Arguments
+    ---------
+    count : int
+        How many of the last layers are to be trained.
+    layers : int
+        How many the encoder has.
+
+    Raises
+    ------
+    ValueError
+        If ``count`` is not a whole number from 1 to ``layers``.
+    """
+    if type(count) is not int or not 1 <= count <= layers:
+        raise ValueError(
+            f"{count} of the encoder's {layers} layers cannot learn: give a "
+            f"number from 1 to {layers}, or null for the whole encoder."
+        )
 
 
 def layer_groups(modules, encoder, decay, head_factor=1.0):

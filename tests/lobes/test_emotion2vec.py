@@ -7,7 +7,7 @@ import emotion2vec_reference as reference
 import pytest
 import torch
 
-from ser_brain.lobes import encoder_dim, load_encoder
+from ser_brain.lobes import encoder_dim, encoder_layers, load_encoder
 from ser_brain.lobes.emotion2vec import Emotion2Vec
 from ser_brain.lobes.emotion2vec.model import alibi_slopes
 
@@ -49,6 +49,7 @@ def test_layers_are_the_context_encoder_s_and_the_blocks(published):
     assert encoder.n_layers == len(layers) == 1 + 2 + 1
     assert torch.equal(layers[-1], encoder(reference.clip()))
     assert encoder_dim(published) == encoder.dim == reference.DIM
+    assert encoder_layers(published) == len(encoder.layer_stack)
 
 
 @torch.no_grad()

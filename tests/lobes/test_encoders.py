@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ser_brain.assets import folder as asset
-from ser_brain.lobes import encoder_dim, load_encoder
+from ser_brain.lobes import encoder_dim, encoder_layers, load_encoder
 from ser_brain.lobes.registry import ENCODERS
 from ser_brain.lobes.wav2vec2 import Wav2Vec2, Wav2Vec2Pretraining
 from ser_brain.lobes.whisper import Whisper
@@ -41,6 +41,7 @@ def test_the_lobe_follows_from_config_json(source, encoder):
     kind = json.loads((source / "config.json").read_text())["model_type"]
     assert type(encoder) is ENCODERS[kind]
     assert encoder.dim == encoder_dim(source) == 32
+    assert len(encoder.layer_stack) == encoder_layers(source)
     assert encoder.frame_rate * encoder.hop == 16000
 
 
@@ -170,7 +171,7 @@ def write_config(folder, **config):
     return folder
 
 
-@pytest.mark.parametrize("load", [load_encoder, encoder_dim])
+@pytest.mark.parametrize("load", [load_encoder, encoder_dim, encoder_layers])
 def test_other_sources_are_refused_in_one_sentence(load, tmp_path):
     with pytest.raises(OSError, match="neither a local folder"):
         load(tmp_path)

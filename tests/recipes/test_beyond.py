@@ -184,6 +184,20 @@ def test_the_last_layer_alone_adapts(run, tmp_path, models):
             {"adaptation_trained_layers": 9},
             "--adaptation_trained_layers cannot be used: 9 of the encoder's 2",
         ),
+        (
+            {"trained_layers": 3},
+            "--trained_layers cannot be used: 3 of the encoder's 2 layers",
+        ),
+        (
+            {"variant": "lora", "trained_layers": 1},
+            "--trained_layers 1 and --peft exclude each other",
+        ),
+        (
+            {"rounds": 2, "adaptation_trained_layers": 1},
+            "--cluster_depth 0.5 is layer 1 of 2, which "
+            "--adaptation_trained_layers 1 leaves as it was before: give at "
+            "least 1, so that",
+        ),
         ({"rounds": 0}, "--rounds is 0: give a whole number of at least 1"),
         ({"cluster_depth": 2}, "--cluster_depth is 2: give a number from 0"),
         ({"soft_temperature": 0}, "--soft_temperature is 0: give a number"),
@@ -197,6 +211,7 @@ def test_bad_input_is_told_in_one_sentence(run, settings, sentence):
     assert got.code == 2
     assert sentence in got.err
     assert "Traceback" not in got.err
+    assert "begins" not in got.out
 
 
 def test_an_encoder_of_another_frame_rate_is_refused(run, make_wav2vec2):
